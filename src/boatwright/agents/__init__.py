@@ -1,0 +1,1 @@
+"""Who writes the code: one small file per provider, plus the built-in loop."""

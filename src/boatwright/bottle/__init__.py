@@ -1,0 +1,1 @@
+"""Where code runs: an isolated place whose only way out is the wire."""

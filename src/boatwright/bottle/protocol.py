@@ -1,0 +1,127 @@
+"""Backend: run processes in a bottle (an isolated place whose only way out is the wire, if it has one).
+
+A bottle is a pair of directories (workspace, HOME), a uid, limits and perhaps a wire. It holds no process of
+its own: each ``exec`` makes a fresh set of namespaces around the same directories, so there is nothing in memory to lose
+when a worker dies, and killing an exec kills its whole tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from boatwright.values.process import ExecResult, Limits
+
+WORKSPACE = PurePosixPath("/workspace")
+HOME = PurePosixPath("/home/agent")
+WIRE_URL = "http://127.0.0.1:8080"
+"""Where a wired bottle finds the gateway, whatever the backend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A host path shown inside, read-only unless ``writable``."""
+
+    source: Path
+    target: PurePosixPath
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BottleSpec:
+    """What a bottle is made of. ``wire`` is the host directory holding ``wire.sock``; None is no wire at all."""
+
+    slug: str
+    purpose: str
+    limits: Limits = field(default_factory=Limits)
+    wire: Path | None = None
+    binds: tuple[Bind, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+OnOutput = Callable[[bytes], None]
+
+
+class Bottle(Protocol):
+    @property
+    def slug(self) -> str: ...
+
+    @property
+    def spec(self) -> BottleSpec: ...
+
+    @property
+    def workspace(self) -> Path:
+        """The host's path of the workspace. Untrusted: never a gitdir, never followed, never opened by name."""
+        ...
+
+    @property
+    def home(self) -> Path: ...
+
+    async def exec(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: PurePosixPath = WORKSPACE,
+        environment: Mapping[str, str] | None = None,
+        stdin: bytes | Path | None = None,
+        limits: Limits | None = None,
+        binds: Sequence[Bind] = (),
+        separate_stdout: bool = False,
+        on_output: OnOutput | None = None,
+    ) -> ExecResult:
+        """Run ``argv`` inside until its whole process tree is gone.
+
+        Output is streamed to ``on_output`` as it comes. Cancellation of the awaiting task kills the tree. A limit
+        that fires kills the tree and is named in the result. Never raises for what the program does; raises
+        ``errors.MissingPart`` when the bottle cannot be made.
+        """
+        ...
+
+    async def pause(self) -> None:
+        """Stop every process of the bottle where it is (cgroup freezer, else SIGSTOP until none runs)."""
+        ...
+
+    async def unpause(self) -> None: ...
+
+
+class Backend(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    def missing(self) -> Sequence[Missing]:
+        """What this host lacks to run a bottle; empty when it can. Cheap enough to ask before every run."""
+        ...
+
+    async def create(self, spec: BottleSpec) -> Bottle:
+        """Make the directories and give them to the bottle's uid. The same slug again returns the bottle as it is."""
+        ...
+
+    async def open(self, slug: str) -> Bottle | None:
+        """The bottle of that slug, after a restart of everything; None when there is none."""
+        ...
+
+    async def destroy(self, slug: str) -> None:
+        """Kill what runs in it and remove its directories. Idempotent."""
+        ...
+
+    async def freeze(self, slug: str, archive: Path) -> None:
+        """Stop it and write workspace, HOME and a manifest to ``archive`` (tar + zstd); the bottle remains."""
+        ...
+
+    async def thaw(self, spec: BottleSpec, archive: Path) -> Bottle:
+        """A new bottle from an archive; ``errors.Refused`` with the remedy when backend or machine differ."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """One thing a host lacks, the case by name, and the command that fixes it."""
+
+    what: str
+    why: str
+    remedy: str
+
+
+Progress = Callable[[str], Awaitable[None]]

@@ -1,0 +1,1 @@
+"""What this host allows (settings) and what a repository asks for (policy)."""

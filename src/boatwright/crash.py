@@ -1,0 +1,54 @@
+"""Named crash points: the places where a kill is most likely to lose or double something.
+
+``BOATWRIGHT_CRASH=point`` or ``point:nth`` makes the process kill itself (SIGKILL, so that no handler, no
+``finally`` and no buffer flush can help) when it passes that point for the nth time. Without the variable a
+point costs one dictionary look-up. The chaos tests kill at every name in :data:`POINTS`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+
+VARIABLE = "BOATWRIGHT_CRASH"
+
+POINTS: tuple[str, ...] = (
+    "intake.stored",  # the command row is committed, nobody was told
+    "turn.claimed",  # the live row is committed, the engine does not know the turn yet
+    "turn.enqueued",  # the engine knows the turn
+    "stage.entered",  # the state change is committed, the stage has done nothing
+    "stage.finished",  # the stage has done everything, the engine has no checkpoint yet
+    "environment.prepared",  # the environment is on disk, its event is not written
+    "base.proven",  # the base has been run, its event is not written
+    "plan.generated",  # the model has answered, the plan is not written
+    "bottle.created",  # the bottle is on disk, its event is not written
+    "step.replied",  # the model has replied, its tool calls have not run
+    "step.saved",  # the tree is in the mirror, step.completed is not written
+    "step.completed",  # step.completed is written, the work ref is not moved
+    "deliverable.created",  # the commit is in the mirror, its event is not written
+    "deliver.intended",  # the intent to push is written
+    "deliver.pushed",  # the branch is pushed, its outcome is not written
+    "deliver.opened",  # the pull request exists, its outcome is not written
+    "deliver.commented",  # the living comment exists, its outcome is not written
+    "turn.ending",  # every effect is done, the turn is not marked ended
+    "turn.ended",  # the turn is marked ended, the engine has no checkpoint yet
+    "wire.reserved",  # the budget is held, the call is not sent
+    "wire.answered",  # the provider has answered, nothing is settled
+    "wire.settled",  # the usage row is written, the client has not heard the end
+)
+
+_passed: Counter[str] = Counter()
+
+
+def point(name: str) -> None:
+    """Pass the crash point ``name``: does nothing unless the environment asks for a kill here."""
+    wanted = os.environ.get(VARIABLE)
+    if not wanted:
+        return
+    at, _, nth = wanted.partition(":")
+    if at != name:
+        return
+    _passed[name] += 1
+    if _passed[name] == int(nth or 1):
+        os.kill(os.getpid(), signal.SIGKILL)
