@@ -3,6 +3,8 @@
 ``BOATWRIGHT_CRASH=point`` or ``point:nth`` makes the process kill itself (SIGKILL, so that no handler, no
 ``finally`` and no buffer flush can help) when it passes that point for the nth time. Without the variable a
 point costs one dictionary look-up. The chaos tests kill at every name in :data:`POINTS`.
+
+With ``BOATWRIGHT_CRASH_ONCE=FILE`` only the first of all processes to get there dies: it makes the file first.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import signal
 from collections import Counter
 
 VARIABLE = "BOATWRIGHT_CRASH"
+ONCE = "BOATWRIGHT_CRASH_ONCE"
 
 POINTS: tuple[str, ...] = (
     "intake.stored",  # the command row is committed, nobody was told
@@ -50,5 +53,17 @@ def point(name: str) -> None:
     if at != name:
         return
     _passed[name] += 1
-    if _passed[name] == int(nth or 1):
+    if _passed[name] == int(nth or 1) and _first():
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _first() -> bool:
+    """Whether no process has died here before; always, where nobody asked to die only once."""
+    token = os.environ.get(ONCE)
+    if not token:
+        return True
+    try:
+        os.close(os.open(token, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return False
+    return True

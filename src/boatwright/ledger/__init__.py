@@ -1,1 +1,55 @@
+"""The ledger: the truth. Events, what they fold to, and the bytes they name.
 
+``Ledger.open(state, …)`` brings the tables up to date and hands out the parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from boatwright.config.paths import StateDir
+from boatwright.ledger.artifacts import ArtifactStore
+from boatwright.ledger.database import Database
+from boatwright.ledger.events import EventLog
+from boatwright.ledger.executions import Executions
+from boatwright.ledger.signatures import HeadSigner
+from boatwright.ledger.verification import VerifyReport
+from boatwright.values.clock import Clock, Ids
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """One ledger and its artifacts. Synchronous: async callers go through ``asyncio.to_thread``."""
+
+    database: Database
+    events: EventLog
+    executions: Executions
+    artifacts: ArtifactStore
+    signer: HeadSigner
+
+    @classmethod
+    def open(cls, state: StateDir, *, clock: Clock, ids: Ids, producer: str, tenant: str = "local") -> Self:
+        """Open the ledger of this state directory and migrate it. ``producer`` is who appends, as events
+        will say.
+        """
+        database = Database.open(state.ledger_url)
+        database.migrate()
+        return cls(
+            database,
+            EventLog(database, clock=clock, ids=ids, producer=producer, tenant=tenant),
+            Executions(database),
+            ArtifactStore(state.artifacts),
+            HeadSigner(database, state.root, clock),
+        )
+
+    def verify(self, stream: str | None = None) -> VerifyReport:
+        """Every chain, the global order, and the newest head this host signed; one stream has only its
+        chain.
+        """
+        signed, problems = self.signer.newest() if stream is None else ([], [])
+        report = self.events.verify(stream, signed=signed)
+        return replace(report, problems=(*report.problems, *problems))
+
+    def close(self) -> None:
+        self.database.dispose()

@@ -64,6 +64,8 @@ class FeatureRequested(Payload):
     budget: Cap
     setup_command: str | None = None
     test_command: str | None = None
+    only_plan: bool = False
+    """Park after the plan; a resume builds it."""
     requested_by: str
 
 
@@ -440,9 +442,13 @@ class FeatureParked(Payload):
 
 
 class FeatureResumed(Payload):
-    """Out of PARKED or DELIVERED, back to work; the stage that follows moves the state on."""
+    """Taken up again: out of PARKED or DELIVERED, a stopped turn, or a retry after FAILED or CANCELLED.
+
+    The execution waits for its next turn; the stage that follows, whichever it is, moves the state on.
+    """
 
     type = "feature.resumed"
+    moves_to = State.PENDING
 
     cause: str
     by: str

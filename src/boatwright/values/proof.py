@@ -33,6 +33,17 @@ class Case(BaseModel):
     outcome: CaseOutcome
     cause: Cause | None = None
     message: str = ""
+    file: str = ""
+    """Repository-relative path of the test file, where the report says it."""
+
+
+class Run(StrEnum):
+    """Whose code with whose tests. DESIGN: proof."""
+
+    BB = "B/B"
+    HH = "H/H"
+    BH = "B/H"  # base code, head's form of the changed test files
+    HB = "H/B"  # head code, base's form of the changed test files
 
 
 class HowRead(StrEnum):

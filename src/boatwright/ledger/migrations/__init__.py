@@ -1,0 +1,1 @@
+"""Alembic's home for the ledger's tables."""
