@@ -1,0 +1,256 @@
+"""Saving a step: the agent's workspace as a commit in the mirror, without the host ever reading the
+workspace.
+
+A second bottle without a wire, ``<slug>-saver``, sees the workspace read-only while the agent's is paused. It
+shares the agent's uid, because files the agent made mode 600 must be readable, and nothing else: its
+namespaces, its HOME and its workspace (where the index and the new objects live between steps) are its own
+and are bound nowhere else, so neither can see, signal or trace the other. It has nothing of the host and
+nothing of the mirror: of the parent commit it is told the paths, modes and ids. What it hands back is a pack,
+which the mirror takes in quarantine with caps and git's own checks. Design: DESIGN §7; measurements:
+reference/snapshot.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import stat
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from boatwright import errors
+from boatwright.bottle import notes
+from boatwright.bottle.inside import program
+from boatwright.bottle.protocol import WORKSPACE, Backend, Bind, Bottle, BottleSpec
+from boatwright.git import ignore as ignoring
+from boatwright.git import names
+from boatwright.git.gitdir import Author
+from boatwright.git.mirror import Mirror
+from boatwright.git.packs import PackCaps
+from boatwright.git.trees import LINK, Change
+from boatwright.rules import tree as tree_rules
+from boatwright.values.finding import Finding
+from boatwright.values.process import ExecResult, Limits
+
+AUTHOR = Author("Boatwright", "boatwright@localhost")
+TREE = PurePosixPath("/tree")
+_PACK = "step.pack"
+_LIMITS = Limits(wall_seconds=300.0, cpu_seconds=300, memory_bytes=2 << 30, pids=64, output_bytes=4 << 20)
+
+
+class SaveFailed(errors.BoatwrightError):
+    """A step could not be saved; the last one stands and nothing of this one is in the mirror's refs."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepCaps:
+    """Bytes of one file, bytes of one step's pack, objects in it."""
+
+    file_bytes: int = 50 << 20
+    pack_bytes: int = 512 << 20
+    objects: int = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A step in the mirror. Unchanged: ``commit`` is the parent. ``paths`` are what changed against the
+    parent, for people.
+
+    ``findings`` are of the whole tree against base (``rules.tree``) and of what could not be stored; they
+    stop delivery, never the saving.
+    """
+
+    commit: str
+    tree: str
+    changed: bool
+    findings: tuple[Finding, ...]
+    paths: tuple[str, ...] = ()
+
+
+def saver_slug(slug: str) -> str:
+    return f"{slug}-saver"
+
+
+class StepSaver:
+    """Saves the steps of bottles of one backend. One step of one bottle at a time."""
+
+    def __init__(self, backend: Backend, *, author: Author = AUTHOR, caps: StepCaps | None = None) -> None:
+        self._backend = backend
+        self._author = author
+        self._caps = caps or StepCaps()
+
+    async def save(
+        self,
+        bottle: Bottle,
+        mirror: Mirror,
+        *,
+        parent: str,
+        base: str,
+        message: str,
+        when: datetime,
+        ignore: bytes | None = None,
+    ) -> Saved:
+        """The workspace as a commit on ``parent``; the same workspace, parent, message and date give the same
+        id.
+
+        ``ignore`` are patterns for new files, by default the base's and the host's (``git.ignore.of``). No
+        ref is moved: the caller writes its event first. ``SaveFailed`` when it cannot be done.
+        """
+        rules = await asyncio.to_thread(ignoring.of, mirror, base) if ignore is None else ignore
+        order = _Order(await asyncio.to_thread(mirror.tree_of, parent), rules, self._caps.file_bytes)
+        try:
+            saver = await self._saver(bottle)
+            async with _paused(bottle):
+                answer = await self._look(saver, bottle, mirror, order)
+            step = _Step(parent, base, message, when)
+            return await asyncio.to_thread(self._take, saver.workspace, mirror, answer, step)
+        except SaveFailed:
+            raise
+        except (errors.BoatwrightError, OSError) as failed:
+            raise SaveFailed(f"The step was not saved: {failed}", subject=bottle.slug) from failed
+
+    async def discard(self, slug: str) -> None:
+        """Destroy the saver of the bottle ``slug`` and what it keeps between steps. Idempotent."""
+        await self._backend.destroy(saver_slug(slug))
+
+    async def _saver(self, bottle: Bottle) -> Bottle:
+        slug = saver_slug(bottle.slug)
+        return await self._backend.open(slug) or await self._backend.create(
+            BottleSpec(slug=slug, purpose="step saver", limits=_LIMITS, uid_of=bottle.slug)
+        )
+
+    async def _look(self, saver: Bottle, bottle: Bottle, mirror: Mirror, order: _Order) -> dict[str, Any]:
+        """Ask the saver; where it does not know the parent, or fails over what it kept, tell it the parent's
+        paths."""
+        bind = Bind(bottle.workspace, TREE)
+        answer = await self._ask(saver, bind, order.request())
+        if "tree" not in answer:
+            listing = await asyncio.to_thread(mirror.listing, order.parent)
+            answer = await self._ask(saver, bind, order.request(listing))
+        if "tree" not in answer:
+            raise SaveFailed(
+                f"The step was not saved: {answer.get('failed') or answer}", subject=bottle.slug,
+                next_moves=("look at the workspace with: boatwright show",),
+            )  # fmt: skip
+        return answer
+
+    async def _ask(self, saver: Bottle, bind: Bind, request: bytes) -> dict[str, Any]:
+        argv = ("python3", "-I", "-S", "-c", program("save_step"))
+        return _answer(await saver.exec(argv, stdin=request, binds=(bind,), separate_stdout=True))
+
+    def _take(self, out: Path, mirror: Mirror, answer: dict[str, Any], step: _Step) -> Saved:
+        tree = names.oid(str(answer["tree"]))
+        kept_out = notes.findings(answer.get("notes", ()), int(answer.get("noted", 0)), self._caps.file_bytes)
+        before = mirror.tree_of(step.parent)
+        if tree == before:
+            found = tree_findings(mirror, step.base, tree)
+            return Saved(step.parent, tree, changed=False, findings=(*found, *kept_out))
+        with _pack(out, self._caps.pack_bytes) as pack:
+            mirror.unpack(pack, caps=PackCaps(self._caps.pack_bytes, self._caps.objects), want=tree)
+        commit = mirror.commit_tree(tree, [step.parent], step.message, self._author, step.when)
+        paths = tuple(names.shown(change.path) for change in mirror.changed(before, tree, renames=False))
+        found = tree_findings(mirror, step.base, tree)
+        return Saved(commit, tree, changed=True, findings=(*found, *kept_out), paths=paths)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    parent: str
+    base: str
+    message: str
+    when: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What the saver is told: one JSON line, then the bytes it announces."""
+
+    parent: str
+    ignore: bytes
+    file_bytes: int
+
+    def request(self, listing: bytes | None = None) -> bytes:
+        nested = ignoring.unanchored(self.ignore)
+        parts = (self.ignore, nested, listing)
+        head = {
+            "tree": str(TREE),
+            "state": str(WORKSPACE),
+            "out": str(WORKSPACE / _PACK),
+            "parent": self.parent,
+            "file_bytes": self.file_bytes,
+            "skip": ignoring.directories(nested),
+            "sizes": [None if part is None else len(part) for part in parts],
+        }
+        return json.dumps(head).encode() + b"\n" + b"".join(part for part in parts if part)
+
+
+def _answer(ran: ExecResult) -> dict[str, Any]:
+    if ran.limit is not None:
+        raise SaveFailed(f"The step was not saved: its saver hit the limit of {ran.limit}.")
+    try:
+        answer = json.loads(ran.stdout)
+    except ValueError:
+        said = ran.text().strip().splitlines()[-1:] or [f"exit code {ran.exit_code}"]
+        raise SaveFailed(
+            f"The step was not saved: its saver ended with {names.shown(said[0])[:300]}."
+        ) from None
+    return answer if isinstance(answer, dict) else {}
+
+
+@contextlib.asynccontextmanager
+async def _paused(bottle: Bottle) -> AsyncIterator[None]:
+    """A still workspace makes the step consistent. Safety does not rest on it: the saver has nothing to
+    leak."""
+    try:
+        await bottle.pause()
+        yield
+    finally:
+        await asyncio.shield(bottle.unpause())
+
+
+@contextlib.contextmanager
+def _pack(directory: Path, cap: int) -> Iterator[Path]:
+    """The saver's pack, opened without trust: a plain file of at most ``cap`` bytes, through no link."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(directory / _PACK, flags)
+    except OSError as error:
+        raise SaveFailed(f"The step was not saved: its pack cannot be read ({error.strerror}).") from error
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise SaveFailed("The step was not saved: its pack is no plain file.")
+        if found.st_size > cap:
+            raise SaveFailed(f"The step was not saved: it has {found.st_size} new bytes, the limit is {cap}.")
+        yield Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+
+
+def tree_findings(mirror: Mirror, base: str, head: str) -> tuple[Finding, ...]:
+    """``rules.tree`` on two commits or trees of the mirror."""
+    changes = mirror.changed(base, head, renames=False)
+    if not changes:
+        return ()
+    entries = mirror.entries(base)
+    gone = {change.path for change in changes if change.status == "D"}
+    links = {entry.path: entry.oid for entry in entries if entry.mode == LINK and entry.path not in gone}
+    fresh = [change for change in changes if change.status != "D"]
+    targets = mirror.read_many([*links.values(), *(each.new_oid for each in fresh if each.new_mode == LINK)])
+    said = {oid: names.text(target) for oid, target in targets.items()}
+    return tree_rules.findings(
+        [entry.path for entry in entries],
+        [_leaf(change, said) for change in fresh],
+        gone=gone,
+        links={path: said.get(oid, "") for path, oid in links.items()},
+    )
+
+
+def _leaf(change: Change, targets: dict[str, str]) -> tree_rules.Leaf:
+    target = targets.get(change.new_oid, "/") if change.new_mode == LINK else ""
+    return tree_rules.Leaf(change.path, change.new_mode, target)
