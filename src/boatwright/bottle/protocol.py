@@ -39,6 +39,9 @@ class BottleSpec:
     wire: Path | None = None
     binds: tuple[Bind, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    uid_of: str = ""
+    """Slug of a bottle whose uid this one shares, in namespaces of its own: the step saver must be able to read files
+    the agent made mode 600. Empty: a uid of its own where the host can give one."""
 
 
 OnOutput = Callable[[bytes], None]

@@ -1,0 +1,347 @@
+"""The prepared environment: what a repository needs to run, installed once, then shown read-only to many bottles.
+
+Setup runs in a bottle of its own on the commit's files, with whatever wire the policy gives it. What it installs is
+kept outside the workspace: a Python environment at ``/env``, and the ``node_modules`` it made, which later bottles
+find where they were. Inside paths never change between preparing and using, because installed things remember them.
+A preparation is whole or not there: it is made beside its place and renamed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from boatwright import errors
+from boatwright.bottle import store
+from boatwright.bottle.protocol import WORKSPACE, Bind, Bottle, BottleSpec
+from boatwright.values.process import ExecResult, Limits
+
+if TYPE_CHECKING:
+    from boatwright.bottle.backends.bubblewrap import Bubblewrap, BubblewrapBottle
+
+ENV = PurePosixPath("/env")
+MODULES = "node_modules"
+_KEY = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
+_POLL = 0.1
+_TAIL = 15
+"""Lines of a failed setup that a person is shown at once; the whole log is kept."""
+
+_FIND = ("find", str(WORKSPACE), "-type", "d", "-name", MODULES, "-prune", "-print0")
+_KEEP = """
+set -e
+from=$1 to=$2
+mkdir -p "$to"
+cp -a "$from/." "$to/"
+# Packages of the workspace itself are links that go up and down again; from the new place they go straight there.
+find "$from" -maxdepth 2 -type l | while IFS= read -r link; do
+  target=$(readlink -f "$link") || continue
+  case $target in
+    */node_modules/*) ;;
+    /workspace/*) ln -sfn "$target" "$to/${link#"$from"/}" ;;
+  esac
+done
+"""
+_READABLE = ("chmod", "-R", "a+rX", str(ENV))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An environment on disk. ``path`` is the host's directory shown at ``/env``; ``log`` what setup printed."""
+
+    key: str
+    path: Path
+    log: bytes
+    seconds: float
+    cached: bool
+    python: bool
+    modules: tuple[str, ...] = ()
+    """Each ``node_modules`` that setup made, as a path from the workspace."""
+
+    @property
+    def binds(self) -> tuple[Bind, ...]:
+        """What a bottle that uses it binds, all read-only."""
+        kept = (Bind(self.path / f"modules-{n}", _shown_at(name)) for n, name in enumerate(self.modules))
+        return (Bind(self.path, ENV), *kept)
+
+    def environment(self, path: str) -> Mapping[str, str]:
+        """Variables for a bottle that uses it; ``path`` is the search path it adds to."""
+        found = {"PATH": ":".join([*self._programs(), path])}
+        if self.python:
+            found["VIRTUAL_ENV"] = str(ENV)
+        return found
+
+    def _programs(self) -> Iterator[str]:
+        if self.python:
+            yield str(ENV / "bin")
+        if MODULES in self.modules:
+            yield str(_shown_at(MODULES) / ".bin")
+
+
+def _shown_at(name: str) -> PurePosixPath:
+    """The outermost ``node_modules`` lies above the workspace: Node, and npm's search path, look there too.
+
+    In the workspace itself it would be a mount that a checkout cannot clear away. Those of single packages have no
+    other place to be.
+    """
+    return PurePosixPath("/", MODULES) if name == MODULES else WORKSPACE / name
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One preparation: for which key, by which command, with which wire and limits."""
+
+    backend: Bubblewrap
+    key: str
+    setup: str | None
+    commit_tree_into: Callable[[Bottle], Awaitable[None]]
+    wire: Path | None
+    environment: Mapping[str, str]
+    limits: Limits
+    say: Callable[[str], None]
+    log: bytearray = field(default_factory=bytearray)
+
+    @property
+    def place(self) -> Path:
+        return self.backend.state.environments / self.key
+
+    @property
+    def making(self) -> Path:
+        return self.backend.state.environments / f".making-{self.key}"
+
+    @property
+    def slug(self) -> str:
+        return f"prepare-{self.key}"
+
+
+async def prepare(
+    backend: Bubblewrap,
+    *,
+    key: str,
+    setup: str | None,
+    commit_tree_into: Callable[[Bottle], Awaitable[None]],
+    wire: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Prepared:
+    """The environment for ``key``: from disk, or made now by ``setup`` (a shell command line, run inside).
+
+    Raises ``errors.Parked`` ("setup") when setup fails or meets a limit; nothing is kept of it then.
+    """
+    if not _KEY.fullmatch(key):
+        raise errors.BadInput(f"{key!r} is no key for an environment", subject=key)
+    order = Order(backend, key, setup, commit_tree_into, wire, environment or {}, limits or Limits(), say)
+    found = _there(order.place)
+    if found is not None:
+        return found
+    backend.state.create()
+    async with _locked(backend.state.environments / f".lock-{key}"):
+        return _there(order.place) or await _make(order)
+
+
+def discard(backend: Bubblewrap, key: str) -> None:
+    """Forget the environment of ``key``; bottles that use it now keep what they have open."""
+    gone = backend.state.environments / f".gone-{key}-{os.urandom(4).hex()}"
+    with contextlib.suppress(FileNotFoundError):
+        (backend.state.environments / key).rename(gone)
+        store.erase(gone)
+
+
+async def _make(order: Order) -> Prepared:
+    began = order.backend.clock.monotonic()
+    await order.backend.destroy(order.slug)  # what a killed preparer left
+    await asyncio.to_thread(store.erase, order.making)
+    bottle = await order.backend.create(
+        BottleSpec(order.slug, "prepare", order.limits, order.wire, environment=dict(order.environment))
+    )
+    try:
+        env = _empty(order, bottle)
+        await order.commit_tree_into(bottle)
+        python = await _venv(order, bottle, env)
+        modules = await _set_up(order, bottle, env, python) if order.setup else ()
+        await _must(bottle, _READABLE, env)
+        made = Prepared(
+            order.key,
+            order.place / "env",
+            bytes(order.log),
+            order.backend.clock.monotonic() - began,
+            False,
+            python,
+            modules,
+        )
+        await asyncio.to_thread(_seal, order, made)
+        return made
+    finally:
+        await asyncio.shield(asyncio.ensure_future(_leave(order)))
+
+
+async def _leave(order: Order) -> None:
+    await order.backend.destroy(order.slug)
+    await asyncio.to_thread(store.erase, order.making)
+
+
+def _empty(order: Order, bottle: BubblewrapBottle) -> Bind:
+    env = order.making / "env"
+    env.mkdir(parents=True)
+    order.making.chmod(0o711)
+    env.chmod(0o755)
+    bottle.give(env)
+    return Bind(env, ENV, writable=True)
+
+
+async def _venv(order: Order, bottle: BubblewrapBottle, env: Bind) -> bool:
+    """A Python environment, with pip only where setup may want it. False when this host has no Python for bottles."""
+    python = order.backend.toolchain.python
+    if python is None:
+        return False
+    make = (python, "-m", "venv", "--clear")
+    done = await _run(bottle, (*make, *(() if order.setup else ("--without-pip",)), str(ENV)), env)
+    if not done.ok and order.setup:
+        # Some distributions ship venv without ensurepip; setup may still bring an installer of its own.
+        order.log.extend(done.output + b"no pip here: the host's Python lacks ensurepip\n")
+        done = await _run(bottle, (*make, "--without-pip", str(ENV)), env)
+    if not done.ok:
+        order.log.extend(done.output)
+    return done.ok
+
+
+async def _set_up(order: Order, bottle: BubblewrapBottle, env: Bind, python: bool) -> tuple[str, ...]:
+    """Run setup; the ``node_modules`` that it made, and that the commit does not bring itself."""
+    order.say(f"setting up: {order.setup}")
+    before = await _modules(bottle, env)
+    await _setup(order, bottle, env, python)
+    made = tuple(sorted(await _modules(bottle, env) - before))
+    for number, name in enumerate(made):
+        place = f"{ENV}/modules-{number}"
+        await _must(bottle, ("/bin/sh", "-c", _KEEP, "sh", str(WORKSPACE / name), place), env)
+    return made
+
+
+async def _setup(order: Order, bottle: BubblewrapBottle, env: Bind, python: bool) -> None:
+    shell = "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"
+    paths = (
+        {"PATH": f"{ENV / 'bin'}:{order.backend.toolchain.path}", "VIRTUAL_ENV": str(ENV)} if python else {}
+    )
+    lines = Lines(order.say)
+    done = await bottle.exec(
+        (shell, "-c", order.setup or ":"),
+        binds=(env,),
+        environment={**paths, **order.environment},
+        on_output=lines.feed,
+    )
+    lines.end()
+    order.log.extend(done.output)
+    if done.ok:
+        return
+    tail = "\n".join(done.text().strip().splitlines()[-_TAIL:])
+    why = f"it met the limit '{done.limit}'" if done.limit else f"it ended with exit code {done.exit_code}"
+    raise errors.Parked(
+        f"the setup command failed: {why}.\n{tail}".rstrip(),
+        code="setup",
+        subject=order.setup or "",
+        next_moves=(
+            "run the setup command by hand and correct it in .boatwright.yml",
+            "pass another one with --setup",
+        ),
+    )
+
+
+async def _modules(bottle: Bottle, env: Bind) -> set[str]:
+    """Every outermost ``node_modules`` of the workspace, as paths from there; odd names are left where they are."""
+    found = await bottle.exec(_FIND, binds=(env,), separate_stdout=True)
+    prefix = f"{WORKSPACE}/"
+    names = (raw.decode("utf-8", "replace") for raw in found.stdout.split(b"\0") if raw)
+    return {name.removeprefix(prefix) for name in names if name.startswith(prefix) and name.isprintable()}
+
+
+async def _run(bottle: Bottle, argv: Sequence[str], env: Bind) -> ExecResult:
+    return await bottle.exec(argv, binds=(env,), cwd=PurePosixPath("/"))
+
+
+async def _must(bottle: Bottle, argv: Sequence[str], env: Bind) -> None:
+    done = await _run(bottle, argv, env)
+    if not done.ok:
+        raise errors.Parked(
+            f"what setup installed could not be kept: {done.limit or done.text().strip()[-300:]}",
+            code="setup",
+            next_moves=("free some disk space", "raise the limits of setup in settings.yml"),
+        )
+
+
+def _seal(order: Order, made: Prepared) -> None:
+    """Write down what it is and move it, whole, to its place."""
+    (order.making / "log").write_bytes(made.log)
+    facts = {"python": made.python, "modules": made.modules, "seconds": made.seconds, "setup": order.setup}
+    with (order.making / "prepared.json").open("w") as file:
+        json.dump(facts, file)
+        file.flush()
+        os.fsync(file.fileno())
+    order.making.rename(order.place)
+
+
+def _there(place: Path) -> Prepared | None:
+    try:
+        facts = json.loads((place / "prepared.json").read_bytes())
+        log = (place / "log").read_bytes()
+    except FileNotFoundError:
+        return None
+    return Prepared(
+        place.name,
+        place / "env",
+        log,
+        float(facts["seconds"]),
+        True,
+        bool(facts["python"]),
+        tuple(facts["modules"]),
+    )
+
+
+@contextlib.asynccontextmanager
+async def _locked(path: Path) -> AsyncIterator[None]:
+    """One preparer at a time, over all workers of this host; waiting can be cancelled."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while not _taken(descriptor):
+            await asyncio.sleep(_POLL)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+class Lines:
+    """Bytes as they come, told line by line."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> None:
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            self._tell(line)
+        if len(self._rest) > 4_096:  # a progress bar, not a line
+            self.end()
+
+    def end(self) -> None:
+        if self._rest:
+            self._tell(self._rest)
+        self._rest = b""
+
+    def _tell(self, line: bytes) -> None:
+        self._say(line.decode("utf-8", "replace").rstrip())

