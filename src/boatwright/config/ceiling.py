@@ -1,0 +1,200 @@
+"""What ``settings.yml`` of this host may say: the ceiling. A repository may only narrow what stands here."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from boatwright import errors
+from boatwright.config.policy import Block, Budget, NetworkPolicy, Pattern
+from boatwright.config.units import Bytes, Seconds
+from boatwright.values.process import Limits
+from boatwright.values.usage import Cap, ModelRef
+
+EXECUTION_DEFAULT = Cap(usd=Decimal(5))
+DAY_DEFAULT = Cap(usd=Decimal(50))
+MAX_GATE_ROUNDS = 3
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+PersonName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^<>\n\x00]{1,100}$")]
+Email = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^<>\s\x00]{1,200}$")]
+
+
+class Budgets(Block):
+    """What may be spent. ``providers``: tokens per UTC day; plain form ``{claude: 5000000}`` means those."""
+
+    execution: Budget = EXECUTION_DEFAULT
+    host_per_day: Budget = DAY_DEFAULT
+    providers: dict[Name, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_form(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        plain = {k: v for k, v in value.items() if k not in cls.model_fields and type(v) is int}
+        if not plain:
+            return value
+        rest = {key: each for key, each in value.items() if key not in plain}
+        providers = rest.get("providers", {})
+        return {**rest, "providers": {**providers, **plain} if isinstance(providers, dict) else providers}
+
+
+class LimitsSetting(Block):
+    """The most any bottle of this host gets; what is not named is the built-in limit."""
+
+    wall: Seconds = Field(default=3_600.0, gt=0)
+    cpu: Seconds = Field(default=7_200.0, gt=0)
+    memory: Bytes = Field(default=4 << 30, gt=0)
+    pids: int = Field(default=512, gt=0)
+    disk: Bytes = Field(default=4 << 30, gt=0)
+    output: Bytes = Field(default=64 << 20, gt=0)
+
+
+class NetworkSetting(Block):
+    """The widest network any bottle gets: ``allow_list`` may name hosts of ``allow`` only."""
+
+    ceiling: NetworkPolicy = NetworkPolicy.REGISTRY_ONLY
+    allow: tuple[Pattern, ...] = ()
+
+
+class ModelPrice(Block):
+    """Dollars per million tokens, for a model the price table does not know."""
+
+    input: Decimal = Field(ge=0)
+    output: Decimal = Field(ge=0)
+    cache_read: Decimal | None = Field(default=None, ge=0)
+    cache_write: Decimal | None = Field(default=None, ge=0)
+
+
+class Models(Block):
+    default: str | None = None
+    prices: dict[str, ModelPrice] = Field(default_factory=dict)
+
+    @field_validator("default")
+    @classmethod
+    def _is_a_model(cls, value: str | None) -> str | None:
+        if value is not None:
+            _model(value)
+        return value
+
+    @field_validator("prices")
+    @classmethod
+    def _are_models(cls, value: dict[str, ModelPrice]) -> dict[str, ModelPrice]:
+        for name in value:
+            _model(name)
+        return value
+
+
+def _model(text: str) -> ModelRef:
+    try:
+        return ModelRef.parse(text)
+    except errors.BadInput as error:
+        raise ValueError(str(error)) from None
+
+
+class Uids(Block):
+    """One uid per live bottle, when started by root."""
+
+    first: int = Field(ge=1, le=2**31 - 2)
+    count: int = Field(default=256, ge=1, le=1 << 16)
+
+    @property
+    def range(self) -> range:
+        return range(self.first, self.first + self.count)
+
+
+class GitIdentity(Block):
+    """Who the commits say made them."""
+
+    name: PersonName = "Boatwright"
+    email: Email = "boatwright@localhost"
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.email}>"
+
+
+class Retention(Block):
+    """Days each kind of artifact is kept after its execution ended; 0 keeps for ever."""
+
+    prompts: int = Field(default=90, ge=0)
+    transcripts: int = Field(default=90, ge=0)
+    reports: int = Field(default=180, ge=0)
+    logs: int = Field(default=30, ge=0)
+    freezes: int = Field(default=14, ge=0)
+    tapes: int = Field(default=30, ge=0)
+    environments: int = Field(default=14, ge=0)
+
+
+class Settings(Block):
+    """The whole file; every key has a default, so that no file is a valid file."""
+
+    budget: Budgets = Budgets()
+    shutdown: Literal["cutoff", "freeze", "kill"] = "freeze"
+    limits: LimitsSetting = LimitsSetting()
+    network: NetworkSetting = NetworkSetting()
+    models: Models = Models()
+    uids: Uids | None = None
+    git: GitIdentity = GitIdentity()
+    retention: Retention = Retention()
+    gate_rounds: int = Field(default=MAX_GATE_ROUNDS, ge=1, le=MAX_GATE_ROUNDS)
+    agent: Name | None = None
+
+    @property
+    def model(self) -> str | None:
+        """The model when nobody named one."""
+        return self.models.default
+
+    @property
+    def git_identity(self) -> tuple[str, str]:
+        """(name, email)."""
+        return self.git.name, self.git.email
+
+    @property
+    def uid_range(self) -> range | None:
+        return self.uids.range if self.uids else None
+
+    @property
+    def default_limits(self) -> Limits:
+        """What a bottle gets when nobody asks: the built-in limits, under the ceiling."""
+        built, top = Limits(), self.limits
+        return Limits(
+            wall_seconds=min(built.wall_seconds, top.wall),
+            cpu_seconds=int(min(built.cpu_seconds, top.cpu)),
+            memory_bytes=min(built.memory_bytes, top.memory),
+            pids=min(built.pids, top.pids),
+            disk_bytes=min(built.disk_bytes, top.disk),
+            output_bytes=min(built.output_bytes, top.output),
+        )
+
+    def refuse_above_ceiling(self, budget: Cap, *, field: str = "budget") -> Cap:
+        """The budget, unless this host allows less: ``budget.execution`` where settings.yml sets it, and a
+        day's.
+
+        A person at this host may go past the built-in default per execution.
+        """
+        if "execution" in self.budget.model_fields_set:
+            refuse_cap(field, budget, self.budget.execution, "budget.execution")
+        refuse_cap(field, budget, self.budget.host_per_day, "budget.host_per_day")
+        return budget
+
+
+DEFAULT = Settings()
+
+
+def refuse_cap(field: str, asked: Cap, allowed: Cap, setting: str) -> None:
+    """Raise ``errors.AboveCeiling`` when ``asked`` is more than ``allowed`` in a unit both have."""
+    over_usd = asked.usd is not None and allowed.usd is not None and asked.usd > allowed.usd
+    over_tokens = asked.tokens is not None and allowed.tokens is not None and asked.tokens > allowed.tokens
+    if over_usd or over_tokens:
+        raise above(field, str(asked), str(allowed), setting)
+
+
+def above(field: str, asked: str, allowed: str, setting: str) -> errors.AboveCeiling:
+    return errors.AboveCeiling(
+        f"'{field}' asks for {asked}; this host allows {allowed}",
+        subject=field,
+        next_moves=(f"ask for {allowed} or less", f"or let the operator raise '{setting}' in settings.yml"),
+    )

@@ -1,0 +1,270 @@
+"""The workers' side of the wire: start the proxy, open and close wires, hand over keys, read budgets.
+
+Nothing here outlives a worker, and no worker ends the proxy at its exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from boatwright import errors
+from boatwright.config import release, secrets
+from boatwright.config.paths import StateDir
+from boatwright.egress import control, registries, wires
+from boatwright.egress.budget import Budgets
+from boatwright.egress.registries import Registries
+from boatwright.egress.spec import Upstream, WireSpec, to_json
+from boatwright.egress.upstream import open_unix
+from boatwright.egress.wires import Denial, Wires
+from boatwright.rules.destinations import Network
+from boatwright.values.clock import Clock, SystemClock
+
+__all__ = ["Denial", "Upstream", "WireClient", "WireSpec"]
+
+START_SECONDS = 30.0
+POLL_SECONDS = 0.02
+ORDER_SECONDS = 120.0
+
+_PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH")
+_PASSED_PREFIXES = ("BOATWRIGHT_", "PG")
+"""What the proxy's process inherits: where things are; never a provider's key."""
+
+
+class _Away(Exception):  # noqa: N818 - a state
+    """No proxy listens."""
+
+
+class WireClient:
+    """One worker's way to the proxy of a state directory. Safe to share by the tasks of an event loop."""
+
+    def __init__(
+        self,
+        state: StateDir,
+        *,
+        environment: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        grace: float | None = None,
+    ) -> None:
+        self._state = state
+        self._environment = dict(os.environ if environment is None else environment)
+        self._release = release.current(self._environment)
+        self._clock = clock or SystemClock()
+        self._grace = grace
+        self._budgets: Budgets | None = None
+        self._registries: Registries | None = None
+        self._opening = threading.Lock()
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    # --- the process -------------------------------------------------------------------------------------
+
+    async def ensure(self) -> None:
+        """Have a proxy of this release listen: start it if absent, replace another release's.
+
+        ``errors.MissingPart`` with the last words of the log when it does not come up.
+        """
+        until = self._clock.monotonic() + START_SECONDS
+        while True:
+            try:
+                async with self._connected() as proxy:
+                    if proxy.greeting.get("boatwright") == self._release:
+                        return
+                    await proxy.order({"do": "drain"})
+            except _Away:
+                self._start_once()
+            if self._clock.monotonic() > until:
+                raise self._not_started()
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _start_once(self) -> None:
+        """Start a proxy unless one of ours is still starting. Of several only one gets the lock; the
+        others leave.
+        """
+        self._started = [process for process in self._started if process.poll() is None]
+        if self._started:
+            return
+        self._state.create()
+        arguments = [sys.executable, "-P", "-m", "boatwright.egress", "--state", str(self._state.root)]
+        if self._grace is not None:
+            arguments += ["--grace", str(self._grace)]
+        with (self._state.logs / "proxy.err").open("ab") as words:
+            self._started.append(
+                subprocess.Popen(
+                    arguments,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=words,
+                    env=_inherited(self._environment, self._state),
+                    cwd=self._state.root,
+                    start_new_session=True,
+                )
+            )
+
+    def _not_started(self) -> errors.MissingPart:
+        path = self._state.logs / "proxy.err"
+        said = ""
+        with contextlib.suppress(OSError):
+            lines = path.read_text("utf-8", "replace").strip().splitlines()
+            said = f": {lines[-1][:300]}" if lines else ""
+        return errors.MissingPart(
+            f"the proxy did not start within {START_SECONDS:.0f} s{said}",
+            subject=str(path),
+            next_moves=(f"read {path}",),
+        )
+
+    # --- wires -------------------------------------------------------------------------------------------
+
+    async def open(self, spec: WireSpec) -> Path:
+        """Open a wire, or say again what it is; returns the directory that holds its socket.
+
+        Keys named ``env:`` are taken from this client's environment and handed over; ``errors.Parked`` (code
+        ``credential``) names the variable that is missing. ``registry_only`` adds this host's registries.
+        """
+        keys = self._keys(spec)
+        if spec.network == Network.REGISTRY_ONLY:
+            spec = await asyncio.to_thread(self._with_registries, spec)
+        await self._order({"do": "open", "spec": to_json(spec), "keys": keys})
+        return wires.directory(self._state, spec.id)
+
+    async def close(self, wire: str) -> None:
+        """Close a wire: calls under way are cut and charged, its socket is gone. Again does nothing."""
+        try:
+            async with self._connected() as proxy:
+                await proxy.order({"do": "close", "id": wire})
+        except _Away:
+            rows = await asyncio.to_thread(self._rows)
+            await asyncio.to_thread(rows.forget, wire)
+
+    async def cut(self, wire: str) -> None:
+        """Cut a wire: calls under way end and are charged, new ones are refused until it is opened again."""
+        await self._order({"do": "cut", "id": wire})
+
+    async def status(self) -> dict[str, Any]:
+        """The proxy as it is: pid, release, wires, connections; ``running`` False when there is none."""
+        try:
+            async with self._connected() as proxy:
+                return {"running": True, **await proxy.order({"do": "status"})}
+        except _Away:
+            return {"running": False, "wires": []}
+
+    async def denials(self, wire: str) -> list[Denial]:
+        """What a wire refused, counted by target."""
+        rows = await asyncio.to_thread(self._rows)
+        return await asyncio.to_thread(rows.denials, wire)
+
+    def budgets(self) -> Budgets:
+        """Accounts and usage rows: for reading, and for setting caps."""
+        with self._opening:
+            if self._budgets is None:
+                self._state.create()
+                self._budgets = Budgets.open(self._state.budgets_url)
+            return self._budgets
+
+    def registries(self) -> Registries:
+        """This host's package registries, asked once. Blocks for a few seconds the first time."""
+        with self._opening:
+            if self._registries is None:
+                self._registries = registries.discover(self._environment)
+            return self._registries
+
+    # --- inside ------------------------------------------------------------------------------------------
+
+    def _rows(self) -> Wires:
+        return Wires(self.budgets().database, wires.place(self._state))
+
+    def _keys(self, spec: WireSpec) -> dict[str, str]:
+        """Resolve every key once here, so that a missing one parks before a token is spent."""
+        keys = {}
+        for one in spec.upstreams:
+            if one.secret is not None:
+                secret = secrets.resolve(one.secret, environment=self._environment)
+                if not secrets.is_file(one.secret):
+                    keys[one.protocol] = secret.reveal()
+        return keys
+
+    def _with_registries(self, spec: WireSpec) -> WireSpec:
+        found = self.registries()
+        return replace(
+            spec,
+            hosts=tuple(dict.fromkeys((*spec.hosts, *found.hosts))),
+            private_hosts=tuple(dict.fromkeys((*spec.private_hosts, *found.configured_hosts))),
+        )
+
+    async def _order(self, request: control.Request) -> control.Answer:
+        """Give one order; a proxy that left between two orders is started again."""
+        until = self._clock.monotonic() + START_SECONDS
+        while True:
+            await self.ensure()
+            try:
+                async with self._connected() as proxy:
+                    return await proxy.order(request)
+            except _Away:
+                if self._clock.monotonic() > until:
+                    raise self._not_started() from None
+
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[_Connection]:
+        try:
+            reader, writer = await open_unix(self._state.run / control.SOCKET)
+        except OSError as error:
+            raise _Away from error
+        try:
+            connection = _Connection(reader, writer)
+            connection.greeting = await connection.hear()
+            yield connection
+        finally:
+            writer.close()
+
+
+class _Connection:
+    """One conversation with the proxy."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self.greeting: control.Answer = {}
+
+    async def order(self, request: control.Request) -> control.Answer:
+        """Give an order and hear what became of it; an error of the proxy's is raised as ours."""
+        try:
+            self._writer.write(json.dumps(request).encode() + b"\n")
+            await self._writer.drain()
+        except OSError as error:
+            raise _Away from error
+        answer = await self.hear()
+        if "error" in answer:
+            raise control.revive(answer["error"])
+        return dict(answer["ok"])
+
+    async def hear(self) -> control.Answer:
+        try:
+            async with asyncio.timeout(ORDER_SECONDS):
+                line = await self._reader.readline()
+        except (OSError, TimeoutError, ValueError) as error:
+            raise _Away from error
+        if not line:
+            raise _Away
+        return dict(json.loads(line))
+
+
+def _inherited(environment: Mapping[str, str], state: StateDir) -> dict[str, str]:
+    passed = {
+        name: value
+        for name, value in environment.items()
+        if name in _PASSED or name.startswith(_PASSED_PREFIXES)
+    }
+    return {**passed, "BOATWRIGHT_STATE": str(state.root)}
+
+
+def describe(spec: WireSpec) -> dict[str, Any]:
+    """A wire's spec for people and JSON; it names keys, it holds none."""
+    return asdict(spec)

@@ -1,0 +1,184 @@
+"""The client's side of a wire: strict HTTP/1.1 over its socket. Nothing from inside is believed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import zlib
+from collections.abc import Sequence
+
+import h11
+
+from boatwright.egress import answer
+from boatwright.egress.answer import Refused
+
+HEAD_BYTES = 64 * 1024
+MOST_HEADERS = 100
+BODY_BYTES = 32 << 20
+READ_BYTES = 64 * 1024
+IDLE_SECONDS = 300.0
+BODY_SECONDS = 120.0
+LINGER_SECONDS = 2.0
+WRITE_SECONDS = 120.0
+"""A client that does not read for this long counts as gone."""
+
+
+class Gone(Exception):  # noqa: N818 - clients come and go
+    """The client is not there any more."""
+
+
+class Inbound:
+    """One connection of a client."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+        self.answering = False
+        """Whether an answer has begun, so that a refusal can no longer be sent."""
+
+    async def request(self) -> h11.Request | None:
+        """The next request; None when the client is done. ``Refused`` for one that two parsers could read
+        differently.
+        """
+        if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
+            self._h11.start_next_cycle()
+        self.answering = False
+        event = await self._next(IDLE_SECONDS)
+        if not isinstance(event, h11.Request):
+            return None
+        _check(event)
+        return event
+
+    async def body(self) -> bytes:
+        """The whole body, decoded; ``Refused`` when it is too large."""
+        async with asyncio.timeout(BODY_SECONDS):
+            return await self._body()
+
+    async def _body(self) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        if self._h11.they_are_waiting_for_100_continue:
+            await self.send(h11.InformationalResponse(status_code=100, headers=[]))
+        while True:
+            event = await self._next(IDLE_SECONDS)
+            if isinstance(event, h11.Data):
+                parts.append(bytes(event.data))
+                size += len(event.data)
+                if size > BODY_BYTES:
+                    raise Refused("too_large", f"a request body may have {BODY_BYTES >> 20} MiB")
+            elif isinstance(event, h11.EndOfMessage):
+                return b"".join(parts)
+            else:
+                raise Gone
+
+    async def _next(self, seconds: float) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        while True:
+            try:
+                event = self._h11.next_event()
+            except h11.RemoteProtocolError as error:
+                raise Refused("invalid", "this is not a request in HTTP/1.1") from error
+            if event is not h11.NEED_DATA:
+                return event
+            try:
+                async with asyncio.timeout(seconds):
+                    data = await self.reader.read(READ_BYTES)
+            except (OSError, TimeoutError) as error:
+                raise Gone from error
+            self._h11.receive_data(data)
+
+    async def send(self, *events: h11.Event) -> None:
+        """Send parts of an answer in one write; ``Gone`` when nobody reads it."""
+        data = b"".join(part for event in events if (part := self._h11.send(event)))
+        if any(isinstance(event, h11.Response) for event in events):
+            self.answering = True
+        self.writer.write(data)
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                await self.writer.drain()
+        except (OSError, TimeoutError) as error:
+            raise Gone from error
+
+    async def refuse(self, refused: Refused) -> None:
+        """Answer with a refusal. The rest of the request is thrown away, so that the client hears the
+        answer.
+        """
+        body = refused.body()
+        unread = not self._heard_all()
+        await self.send(
+            answer.head(refused, len(body), close=unread), h11.Data(data=body), h11.EndOfMessage()
+        )
+        if unread:
+            with contextlib.suppress(Gone, OSError, TimeoutError):
+                await self._throw_away()
+
+    def _heard_all(self) -> bool:
+        """Whether the request has come whole, as far as it is here already."""
+        if self._h11.their_state is h11.SEND_BODY and not self._h11.they_are_waiting_for_100_continue:
+            with contextlib.suppress(h11.RemoteProtocolError):
+                while isinstance(self._h11.next_event(), h11.Data):
+                    pass
+        return self._h11.their_state in {h11.DONE, h11.MIGHT_SWITCH_PROTOCOL}
+
+    async def _throw_away(self) -> None:
+        """Closing with bytes unread would reset the connection, and the answer with it."""
+        size = 0
+        async with asyncio.timeout(LINGER_SECONDS):
+            while size < BODY_BYTES and (data := await self.reader.read(READ_BYTES)):
+                size += len(data)
+
+    async def tunnel(self) -> bytes:
+        """Answer a CONNECT: from here the bytes are the client's own. Returns those that came already."""
+        await self.send(h11.Response(status_code=200, headers=[]))
+        return bytes(self._h11.trailing_data[0])
+
+    @property
+    def reusable(self) -> bool:
+        return self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
+
+    async def close(self) -> None:
+        self.writer.close()
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
+
+
+def header(request: h11.Request, name: bytes) -> bytes:
+    """The one value of a header; empty when absent."""
+    return next((value for key, value in request.headers if key == name), b"")
+
+
+def decode(body: bytes, encoding: bytes) -> bytes:
+    """A compressed request body as what it says; the bound counts that, not the wire's bytes."""
+    if encoding in (b"", b"identity"):
+        return body
+    if encoding != b"gzip":
+        raise Refused("invalid", "a request body may be plain or gzip, nothing else")
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        plain = unpacker.decompress(body, BODY_BYTES)
+    except zlib.error as error:
+        raise Refused("invalid", "the request body is not gzip as it says") from error
+    if unpacker.unconsumed_tail:
+        raise Refused("too_large", f"a request body may have {BODY_BYTES >> 20} MiB")
+    if not unpacker.eof or unpacker.unused_data:
+        raise Refused("invalid", "the request body is not gzip as it says")
+    return plain
+
+
+def _check(request: h11.Request) -> None:
+    names = [name for name, _ in request.headers]
+    if len(names) > MOST_HEADERS:
+        raise Refused("invalid", f"a request may have {MOST_HEADERS} headers")
+    if b"transfer-encoding" in names and b"content-length" in names:
+        raise Refused("invalid", "a request says its length twice: Content-Length and Transfer-Encoding")
+    _once(names, (b"host", b"content-length", b"transfer-encoding", b"content-encoding", b"content-type"))
+    if b"upgrade" in names:
+        raise Refused(
+            "upgrade", "this wire speaks plain HTTP/1.1: no WebSocket, no upgrade", target="upgrade"
+        )
+
+
+def _once(names: Sequence[bytes], which: Sequence[bytes]) -> None:
+    for name in which:
+        if names.count(name) > 1:
+            raise Refused("invalid", f"a request names {name.decode()} twice")

@@ -1,0 +1,45 @@
+"""The proxy's log: one JSON object a line. No bodies, no secrets; control characters are escaped by JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from boatwright.values.clock import Clock
+
+LARGEST = 16 << 20
+_LONGEST_FIELD = 300
+
+
+class Log:
+    """Appends lines to one file and keeps one older file when it grows past :data:`LARGEST` bytes."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._file = self._open()
+
+    def line(self, what: str, **fields: str | int | float | None) -> None:
+        row: dict[str, str | int | float | None] = {
+            "at": self._clock.now().isoformat(timespec="milliseconds"),
+            "what": what,
+        }
+        row |= {
+            name: value[:_LONGEST_FIELD] if isinstance(value, str) else value
+            for name, value in fields.items()
+        }
+        try:
+            os.write(self._file, (json.dumps(row) + "\n").encode())
+            if os.fstat(self._file).st_size > LARGEST:
+                self._turn_over()
+        except OSError:
+            return  # a full disk must not stop the wire; the budgets say what was spent
+
+    def _open(self) -> int:
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def _turn_over(self) -> None:
+        os.close(self._file)
+        self._path.replace(self._path.with_suffix(".log.1"))
+        self._file = self._open()

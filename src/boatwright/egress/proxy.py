@@ -1,0 +1,387 @@
+"""The proxy: the process that holds every wire of one state directory, reserves, settles, and adds the keys.
+
+It comes back from rows after a kill: the same sockets listen again, what its calls held is charged, keys
+are asked for anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import stat
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import h11
+
+from boatwright import errors
+from boatwright.config import secrets as secret_references
+from boatwright.config.paths import StateDir
+from boatwright.egress import control, gateway, sockets, tunnel, wires
+from boatwright.egress import spec as spec_module
+from boatwright.egress.answer import Refused
+from boatwright.egress.book import Denied, Result, Settle
+from boatwright.egress.budget import Budgets
+from boatwright.egress.gateway import Gateway
+from boatwright.egress.inbound import Gone, Inbound
+from boatwright.egress.journal import Journal
+from boatwright.egress.listener import Wire
+from boatwright.egress.log import Log
+from boatwright.egress.spec import Upstream, WireSpec
+from boatwright.egress.tunnel import Tunnel, WrongName
+from boatwright.egress.upstream import Pool
+from boatwright.egress.wires import Wires
+from boatwright.values.clock import Clock, Ids
+
+DRAIN_SECONDS = 60.0
+SWEEP_SECONDS = 5.0
+REBOOK_SECONDS = 1.0
+PROTOCOL_VERSION = 1
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+
+class Proxy:
+    """Make it inside a running event loop, then :meth:`run` it until it is told to stop or has nothing to
+    do.
+    """
+
+    def __init__(
+        self,
+        state: StateDir,
+        budgets: Budgets,
+        *,
+        clock: Clock,
+        ids: Ids,
+        release: str,
+        grace: float,
+        resolve: Resolve = tunnel.resolve,
+    ) -> None:
+        self._state = state
+        self._budgets = budgets
+        self.clock = clock
+        self.ids = ids
+        self._release = release
+        self._grace = grace
+        self.resolve = resolve
+        self._place = wires.place(state)
+        self.owner = f"{self._place}/{ids.token()}"
+        self._rows = Wires(budgets.database, self._place)
+        self.journal = Journal(budgets)
+        self.pool = Pool()
+        self._log = Log(state.logs / "proxy.log", clock)
+        self._wires: dict[str, Wire] = {}
+        self._orders = asyncio.Lock()
+        self._bookings: set[asyncio.Future[Result]] = set()
+        self._frozen: set[tuple[str, str]] = set()
+        self._gateway = Gateway(self)
+        self._tunnel = Tunnel(self)
+        self._control: asyncio.Server | None = None
+        self._stop = asyncio.Event()
+        self._last_order = clock.monotonic()
+        self._lock = sockets.Lock(state.run / "proxy.lock", f"{os.getpid()} {release}\n")
+        self._alive = sockets.Lock(self._alive_file(self.owner), f"{os.getpid()}\n")
+
+    # --- life --------------------------------------------------------------------------------------------
+
+    async def run(self) -> bool:
+        """Serve until stopped or idle. False when another proxy already holds this state directory."""
+        if not self._lock.take():
+            await self.journal.close()
+            return False
+        self._alive.take()
+        try:
+            await self._start()
+            await self._until_idle()
+        finally:
+            await self._finish()
+        return True
+
+    def stop(self) -> None:
+        """Drain and end: no new call, those under way get their time."""
+        self._stop.set()
+
+    async def _start(self) -> None:
+        await asyncio.to_thread(self._charge_the_dead)
+        self._frozen = set(await asyncio.to_thread(self._budgets.frozen))
+        for spec in await asyncio.to_thread(self._rows.all):
+            await self._listen(Wire(spec))
+        listener = sockets.listen(self._state.run, control.SOCKET, mode=0o600)
+        self._control = await asyncio.start_unix_server(self._worker, sock=listener, limit=control.LONGEST)
+        self.note("started", release=self._release, wires=len(self._wires), pid=os.getpid())
+
+    async def _until_idle(self) -> None:
+        while not self._stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(SWEEP_SECONDS, self._grace)):
+                    await self._stop.wait()
+            if self._idle():
+                self.note("idle")
+                return
+            try:
+                await asyncio.to_thread(self._charge_the_dead)
+            except errors.StoreUnavailable as error:
+                self.note("store", sentence=str(error))
+
+    def _idle(self) -> bool:
+        quiet = self.clock.monotonic() - self._last_order >= self._grace
+        return quiet and not self._wires and not self._bookings
+
+    async def _finish(self) -> None:
+        self._deafen()
+        busy = [task for wire in self._wires.values() for task in wire.connections]
+        if busy:
+            await asyncio.wait(busy, timeout=DRAIN_SECONDS)
+        for wire in self._wires.values():
+            await wire.cut()
+        await self.journal.close()
+        self.pool.close()
+        self._alive.free(remove=not self._bookings)
+        self.note("stopped")
+
+    def _deafen(self) -> None:
+        """Give the sockets and the lock away: the next proxy may start while our last calls run out."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        for wire in self._wires.values():
+            wire.deafen()
+        self._lock.free()
+
+    def _charge_the_dead(self) -> None:
+        """Charge what proxies of this state directory left that are no more."""
+        for owner in self._budgets.owners():
+            if owner == self.owner or not owner.startswith(f"{self._place}/"):
+                continue
+            alive = sockets.Lock(self._alive_file(owner))
+            if alive.take():
+                charged = self._budgets.charge_open(owner)
+                alive.free(remove=True)
+                self.note("charged", owner=owner, reservations=charged)
+
+    def _alive_file(self, owner: str) -> Path:
+        return self._state.run / f"proxy-{owner.rpartition('/')[2]}.alive"
+
+    # --- orders of workers -------------------------------------------------------------------------------
+
+    async def _worker(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        greeting = {"boatwright": self._release, "protocol": PROTOCOL_VERSION, "pid": os.getpid()}
+        await control.serve(reader, writer, greeting=greeting, handle=self._order)
+
+    async def _order(self, request: control.Request) -> control.Answer:
+        orders = {"open": self._open, "close": self._close, "cut": self._cut, "status": self._status}
+        self._last_order = self.clock.monotonic()
+        if request["do"] == "drain":
+            self.note("drained")
+            self._deafen()
+            self.stop()
+            return {}
+        async with self._orders:
+            return await orders[request["do"]](request)
+
+    async def _open(self, request: control.Request) -> control.Answer:
+        spec = spec_module.from_json(request["spec"])
+        gateway.check(spec, self.clock.now())
+        await asyncio.to_thread(self._rows.save, spec, self.clock.now())
+        wire = self._wires.get(spec.id)
+        if wire is None:
+            wire = Wire(spec)
+            await self._listen(wire)
+        wire.hand_over(spec, dict(request.get("keys", {})))
+        self.note("opened", wire=spec.id, execution=spec.execution, network=spec.network)
+        return {}
+
+    async def _close(self, request: control.Request) -> control.Answer:
+        name = str(request["id"])
+        wire = self._wires.pop(name, None)
+        if wire is not None:
+            wire.deafen()
+            sockets.remove(wires.directory(self._state, name), wires.SOCKET)
+            await wire.cut()
+            await self._booked()
+        await asyncio.to_thread(self._rows.forget, name)
+        self.note("closed", wire=name)
+        return {}
+
+    async def _cut(self, request: control.Request) -> control.Answer:
+        wire = self._wires.get(str(request["id"]))
+        if wire is not None:
+            wire.is_cut = True
+            await wire.cut()
+            await self._booked()
+            self.note("cut", wire=wire.spec.id)
+        return {}
+
+    async def _status(self, _: control.Request) -> control.Answer:
+        return {
+            "pid": os.getpid(),
+            "release": self._release,
+            "owner": self.owner,
+            "bookings": len(self._bookings),
+            "wires": [
+                {
+                    "id": wire.spec.id,
+                    "execution": wire.spec.execution,
+                    "purpose": wire.spec.purpose,
+                    "network": wire.spec.network,
+                    "connections": len(wire.connections),
+                    "cut": wire.is_cut,
+                    "keys": sorted(wire.keys),
+                }
+                for wire in self._wires.values()
+            ],
+        }
+
+    async def _listen(self, wire: Wire) -> None:
+        directory = wires.directory(self._state, wire.spec.id)
+        _make_private(directory)
+        # Whoever may enter the directory may use the socket; the directory belongs to one bottle.
+        await wire.listen(sockets.listen(directory, wires.SOCKET, mode=0o666), self._serve)
+        self._wires[wire.spec.id] = wire
+
+    # --- calls -------------------------------------------------------------------------------------------
+
+    async def _serve(self, wire: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection of a bottle; the edge where whatever goes wrong ends."""
+        client = Inbound(reader, writer)
+        try:
+            while await self._one(wire, client):
+                pass
+        except (Gone, WrongName) as error:
+            if isinstance(error, WrongName):
+                self._deny(wire, Refused("denied", f"a tunnel was closed: {error}", target="tls"))
+        except h11.LocalProtocolError:
+            self.note("broken", wire=wire.spec.id)
+        finally:
+            writer.transport.abort() if client.answering and not client.reusable else writer.close()
+
+    async def _one(self, wire: Wire, client: Inbound) -> bool:
+        """One request; False when the connection ends with it."""
+        try:
+            request = await client.request()
+            if request is None:
+                return False
+            if wire.is_cut:
+                raise Refused("cut", "this wire has been cut", next_moves=("ask the operator",))
+            await self._dispatch(wire, request, client)
+        except Refused as refused:
+            self._deny(wire, refused)
+            await _refuse(client, refused)
+        except errors.StoreUnavailable as error:
+            self.note("store", wire=wire.spec.id, sentence=str(error))
+            await _refuse(client, Refused("store", str(error), next_moves=error.next_moves))
+        return client.reusable
+
+    async def _dispatch(self, wire: Wire, request: h11.Request, client: Inbound) -> None:
+        if request.method == b"CONNECT":
+            await self._tunnel.serve(wire.spec, request, client)
+        elif request.target.startswith(b"/"):
+            await self._gateway.serve(wire.spec, request, client)
+        else:
+            raise Refused(
+                "denied",
+                "this wire forwards no plain http: it takes model calls by path, and CONNECT to hosts",
+                allowed=(*gateway.allowed(wire.spec), *(f"CONNECT {host}" for host in wire.spec.hosts)),
+                target=request.target.decode("latin-1")[:200],
+            )
+
+    def _deny(self, wire: Wire, refused: Refused) -> None:
+        """Write a refusal down: the log has every one, the rows count them by target."""
+        self.note("refused", wire=wire.spec.id, code=refused.code, reason=str(refused), target=refused.target)
+        if not refused.target:
+            return
+        denied = Denied(
+            place=self._place,
+            wire=wire.spec.id,
+            execution=wire.spec.execution,
+            kind=refused.code,
+            target=wire.worth_a_row(refused.target),
+            reason=str(refused),
+            at=self.clock.now(),
+        )
+        self.keep(self.journal.submit(denied))
+
+    # --- what the lanes need -----------------------------------------------------------------------------
+
+    def note(self, what: str, **fields: str | int | float | None) -> None:
+        self._log.line(what, **fields)
+
+    def keep(self, booking: asyncio.Future[Result]) -> None:
+        self._bookings.add(booking)
+        booking.add_done_callback(self._kept)
+
+    def _kept(self, booking: asyncio.Future[Result]) -> None:
+        self._bookings.discard(booking)
+        if not booking.cancelled() and (error := booking.exception()) is not None:
+            self.note("store", sentence=str(error))
+
+    def rebook(self, request: Settle) -> None:
+        """The database could not take a settlement: it stays held, and is tried again until it can."""
+
+        def again() -> None:
+            with contextlib.suppress(
+                errors.StoreUnavailable
+            ):  # going down: the next proxy charges it in full
+                booking = self.journal.submit(request)
+                self.keep(booking)
+                booking.add_done_callback(
+                    lambda done: self.rebook(request) if not done.cancelled() and done.exception() else None
+                )
+
+        asyncio.get_running_loop().call_later(REBOOK_SECONDS, again)
+
+    async def _booked(self) -> None:
+        if self._bookings:
+            await asyncio.wait(set(self._bookings))
+
+    def key(self, wire: WireSpec, upstream: Upstream) -> str | None:
+        if upstream.secret is None:
+            return None
+        if secret_references.is_file(upstream.secret):
+            try:
+                return secret_references.resolve(upstream.secret, environment={}).reveal()
+            except errors.Parked as error:
+                raise Refused("credential", str(error), next_moves=error.next_moves) from error
+        held = self._wires.get(wire.id)
+        secret = held.keys.get(upstream.protocol) if held else None
+        if secret is None:
+            raise Refused(
+                "credential",
+                "the proxy was restarted and waits until a worker hands over the key again",
+                next_moves=("boatwright resume EXECUTION, with the key in the environment",),
+            )
+        return secret.reveal()
+
+    async def check_frozen(self, provider: str, model: str) -> None:
+        if (provider, model) not in self._frozen:
+            return
+        self._frozen = set(await asyncio.to_thread(self._budgets.frozen))
+        if (provider, model) in self._frozen:
+            raise Refused(
+                "frozen",
+                f"{provider} billed more for {model} than its own limits allow: a person has to look first",
+                target=model,
+            )
+
+    def freeze(self, provider: str, model: str) -> None:
+        self._frozen.add((provider, model))
+        self.note("frozen", provider=provider, model=model)
+
+
+async def _refuse(client: Inbound, refused: Refused) -> None:
+    if client.answering:
+        raise Gone  # too late for an answer: the connection ends instead
+    with contextlib.suppress(h11.LocalProtocolError):
+        await client.refuse(refused)
+
+
+def _make_private(directory: Path) -> None:
+    """The wire's own directory; an existing one keeps its owner, who may be a bottle's uid."""
+    directory.parent.mkdir(mode=0o711, exist_ok=True)
+    directory.parent.chmod(0o711)
+    try:
+        directory.mkdir(mode=0o700)
+    except FileExistsError:
+        if not stat.S_ISDIR(directory.lstat().st_mode):
+            raise errors.Refused(f"{directory} is in the way: it should be a directory") from None

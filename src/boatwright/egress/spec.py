@@ -1,0 +1,89 @@
+"""What a wire is: who pays, where its calls go, what else it may reach."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from boatwright import errors
+from boatwright.egress.book import Payer
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+
+DEFAULT_BASES = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
+"""Where a protocol's provider is, when neither address nor socket is given."""
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """Where calls of one protocol go: an address or a unix socket, and the reference of the key to add."""
+
+    protocol: str
+    base_url: str = ""
+    socket: str = ""
+    secret: str | None = None
+
+    @property
+    def base(self) -> str:
+        return self.base_url or DEFAULT_BASES.get(self.protocol, "")
+
+
+@dataclass(frozen=True)
+class WireSpec:
+    """One wire. Equal specs are one wire however often it is opened.
+
+    ``models`` and ``hosts`` empty allow any model and no host. ``private_hosts`` are those of ``hosts`` that
+    an operator named, and so may lead to private addresses. ``prices`` are the operator's, by model name:
+    dollars per million tokens by kind (input, output, cache_read, cache_write, cache_write_long).
+    ``allow_fields`` are request fields, tool types and block types let through although their cost is not
+    bounded by the request.
+    """
+
+    id: str
+    execution: str
+    repository: str
+    agent: str = "builtin"
+    bottle: str = ""
+    purpose: str = "build"
+    upstreams: tuple[Upstream, ...] = ()
+    provider: str = ""
+    models: tuple[str, ...] = ()
+    network: str = "deny_all"
+    hosts: tuple[str, ...] = ()
+    private_hosts: tuple[str, ...] = ()
+    parent: str = ""
+    prices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    allow_fields: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not _ID.match(self.id):
+            raise errors.BadInput(
+                "a wire's id is up to 100 letters, digits, dots, dashes and underscores",
+                subject=self.id[:100],
+            )
+
+    @property
+    def payer(self) -> Payer:
+        return Payer(self.execution, self.repository, self.agent, self.bottle, self.parent)
+
+    def upstream(self, protocol: str) -> Upstream | None:
+        return next((one for one in self.upstreams if one.protocol == protocol), None)
+
+    def pricing(self, protocol: str) -> str:
+        """Whose price list applies."""
+        return self.provider or protocol
+
+
+def to_json(spec: WireSpec) -> str:
+    return json.dumps(asdict(spec), sort_keys=True, separators=(",", ":"))
+
+
+def from_json(text: str) -> WireSpec:
+    row: dict[str, Any] = json.loads(text)
+    row["upstreams"] = tuple(Upstream(**one) for one in row.get("upstreams", ()))
+    for name in ("models", "hosts", "private_hosts", "allow_fields"):
+        row[name] = tuple(row.get(name, ()))
+    return WireSpec(**row)

@@ -1,0 +1,255 @@
+"""Connections to model providers: kept alive, one call at a time each, HTTP/1.1.
+
+What went wrong tells who pays: :class:`Unreachable` was never sent, :class:`NoAnswer` answered no byte,
+:class:`Cut` ended inside an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import h11
+
+from boatwright import errors
+from boatwright.egress.spec import Upstream
+
+CONNECT_SECONDS = 15.0
+ANSWER_SECONDS = 600.0
+"""How long a provider may be silent."""
+KEPT = 64
+READ_BYTES = 256 * 1024
+
+
+class Unreachable(Exception):  # noqa: N818 - states of a call
+    """No connection: nothing was sent."""
+
+
+class NoAnswer(Exception):  # noqa: N818
+    """The connection ended before the first byte of an answer."""
+
+
+class Cut(Exception):  # noqa: N818
+    """The answer ended too early, took too long, or is not HTTP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where connections lead. ``path`` is a unix socket; else ``host`` and ``port``, with TLS or on
+    loopback.
+    """
+
+    host: str = ""
+    port: int = 0
+    tls: bool = True
+    path: str = ""
+    prefix: str = ""
+
+    def target(self, path: str) -> str:
+        """``path`` below this origin's own path; a base address may or may not say ``/v1`` itself."""
+        if self.prefix.endswith("/v1") and path.startswith("/v1/"):
+            return self.prefix + path[3:]
+        return self.prefix + path
+
+    @property
+    def authority(self) -> str:
+        if self.path:
+            return "localhost"
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        return name if self.port == (443 if self.tls else 80) else f"{name}:{self.port}"
+
+
+def origin(upstream: Upstream) -> Origin:
+    """The origin of an upstream; ``errors.BadInput`` unless it is https, http on loopback, or a unix
+    socket.
+    """
+    if upstream.socket:
+        return Origin(tls=False, path=upstream.socket)
+    try:
+        parts = urlsplit(upstream.base)
+        port = parts.port
+    except ValueError as error:
+        raise _bad(upstream) from error
+    host = parts.hostname or ""
+    plain = parts.scheme == "http" and _loopback(host)
+    if not host or parts.username or parts.query or parts.fragment or not (parts.scheme == "https" or plain):
+        raise _bad(upstream)
+    return Origin(host, port or (80 if plain else 443), not plain, prefix=parts.path.rstrip("/"))
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _bad(upstream: Upstream) -> errors.BadInput:
+    return errors.BadInput(
+        f"the address of the {upstream.protocol} provider must be https://HOST, or http:// on loopback, "
+        "without user, query or fragment",
+        subject=upstream.protocol,
+    )
+
+
+class Link:
+    """One connection to an origin."""
+
+    def __init__(self, origin: Origin, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.origin = origin
+        self.reused = False
+        self._reader = reader
+        self._writer = writer
+        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=256 * 1024)
+        self._heard = False
+
+    async def send(self, target: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+        """Send one POST whole; ``NoAnswer`` when the connection has gone."""
+        self._heard = False
+        request = h11.Request(method="POST", target=target, headers=list(headers))
+        parts = [self._h11.send(event) for event in (request, h11.Data(data=body), h11.EndOfMessage())]
+        try:
+            self._writer.write(b"".join(part for part in parts if part))
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._writer.drain()
+        except TimeoutError as error:
+            raise Cut from error
+        except OSError as error:
+            raise NoAnswer from error
+
+    async def peek(self) -> None:
+        """Wait for the first byte of the answer; ``NoAnswer`` when none comes."""
+        if not self._heard:
+            self._h11.receive_data(await self._read(ANSWER_SECONDS))
+        if not self._heard:
+            raise NoAnswer
+
+    async def head(self) -> h11.Response:
+        """The answer's status and headers."""
+        while True:
+            event = await self._next(ANSWER_SECONDS)
+            if isinstance(event, h11.Response):
+                return event
+            if not isinstance(event, h11.InformationalResponse):
+                raise Cut
+
+    async def data(self, seconds: float = ANSWER_SECONDS) -> bytes | None:
+        """The next bytes of the body; None at its end."""
+        event = await self._next(seconds)
+        if isinstance(event, h11.Data):
+            return bytes(event.data)
+        if isinstance(event, h11.EndOfMessage):
+            return None
+        raise Cut
+
+    async def _next(self, seconds: float) -> h11.Event | type[h11.PAUSED] | type[h11.NEED_DATA]:
+        while True:
+            try:
+                event = self._h11.next_event()
+            except h11.RemoteProtocolError as error:
+                raise (Cut if self._heard else NoAnswer) from error
+            if event is not h11.NEED_DATA:
+                return event
+            self._h11.receive_data(await self._read(seconds))
+
+    async def _read(self, seconds: float) -> bytes:
+        try:
+            async with asyncio.timeout(seconds):
+                data = await self._reader.read(READ_BYTES)
+        except TimeoutError as error:
+            raise Cut from error
+        except OSError as error:
+            raise (Cut if self._heard else NoAnswer) from error
+        self._heard = self._heard or bool(data)
+        return data
+
+    def again(self) -> bool:
+        """Get ready for another call; False when this connection cannot carry one."""
+        if self._h11.our_state is not h11.DONE or self._h11.their_state is not h11.DONE:
+            return False
+        self._h11.start_next_cycle()
+        self.reused = True
+        return not self.stale
+
+    @property
+    def stale(self) -> bool:
+        return self._writer.is_closing() or self._reader.at_eof()
+
+    def close(self) -> None:
+        self._writer.transport.abort()
+
+
+class Pool:
+    """Idle connections by origin, newest first."""
+
+    def __init__(self) -> None:
+        self._idle: dict[Origin, list[Link]] = {}
+        self._tls: ssl.SSLContext | None = None
+
+    async def take(self, where: Origin, *, fresh: bool = False) -> Link:
+        """A connection to ``where``; ``Unreachable`` when there is none."""
+        while not fresh and (kept := self._idle.get(where)):
+            link = kept.pop()
+            if not link.stale:
+                return link
+            link.close()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return Link(where, *await self._connect(where))
+        except (OSError, TimeoutError) as error:
+            raise Unreachable(_why(error)) from error
+
+    def give_back(self, link: Link) -> None:
+        """Keep a connection whose answer was read to its end; close any other."""
+        kept = self._idle.setdefault(link.origin, [])
+        if len(kept) < KEPT and link.again():
+            kept.append(link)
+        else:
+            link.close()
+
+    def close(self) -> None:
+        for kept in self._idle.values():
+            for link in kept:
+                link.close()
+        self._idle.clear()
+
+    async def _connect(self, where: Origin) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if where.path:
+            return await open_unix(Path(where.path))
+        if not where.tls:
+            return await asyncio.open_connection(where.host, where.port, limit=READ_BYTES)
+        if self._tls is None:
+            self._tls = ssl.create_default_context()  # the system's authorities; SSL_CERT_FILE is honoured
+            self._tls.set_alpn_protocols(["http/1.1"])
+        return await asyncio.open_connection(where.host, where.port, ssl=self._tls, limit=READ_BYTES)
+
+
+async def open_unix(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to a unix socket whose path may be longer than the 108 bytes an address holds."""
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    with contextlib.ExitStack() as undo:
+        undo.callback(connected.close)
+        directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            await asyncio.get_running_loop().sock_connect(connected, f"/proc/self/fd/{directory}/{path.name}")
+        finally:
+            os.close(directory)
+        streams = await asyncio.open_unix_connection(sock=connected, limit=READ_BYTES)
+        undo.pop_all()
+        return streams
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message})"
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    return str(getattr(error, "strerror", None) or type(error).__name__)
