@@ -31,9 +31,16 @@ class Repo:
 
     def git(self, *arguments: str, check: bool = True, stdin: bytes = b"", **environment: str) -> str:
         env = {
-            "PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "Ann",
-            "GIT_AUTHOR_EMAIL": "ann@example.org", "GIT_COMMITTER_NAME": "Ann", "GIT_COMMITTER_EMAIL": "ann@example.org",
-            "GIT_AUTHOR_DATE": WHEN, "GIT_COMMITTER_DATE": WHEN, **environment,
+            "PATH": os.environ["PATH"],
+            "HOME": "/nonexistent",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_AUTHOR_NAME": "Ann",
+            "GIT_AUTHOR_EMAIL": "ann@example.org",
+            "GIT_COMMITTER_NAME": "Ann",
+            "GIT_COMMITTER_EMAIL": "ann@example.org",
+            "GIT_AUTHOR_DATE": WHEN,
+            "GIT_COMMITTER_DATE": WHEN,
+            **environment,
         }
         ran = subprocess.run(
             ["git", *arguments], cwd=self.path, env=env, check=False, capture_output=True, input=stdin

@@ -48,10 +48,23 @@ async def test_restoring_shows_the_work_as_a_diff_and_forgets_the_rest(backend, 
     await checkout(backend, bottle, mirror, commit=work, base=base)
     assert await inside(bottle, "git", "rev-parse", "HEAD") == base
     status = await inside(bottle, "git", "status", "--porcelain", "-uall")
-    assert sorted(status.splitlines()) == ['?? "new file"', "?? link", "?? run", "D README", "M src/a.py"] or sorted(
-        line.strip() for line in status.splitlines()
-    ) == ['?? "new file"', "?? link", "?? run", "D README", "M src/a.py"]
-    assert await inside(bottle, "sh", "-c", "ls -A | tr '\\n' ' '; readlink link; test -x run") == ".git link new file run src tests README"
+    assert sorted(status.splitlines()) == [
+        '?? "new file"',
+        "?? link",
+        "?? run",
+        "D README",
+        "M src/a.py",
+    ] or sorted(line.strip() for line in status.splitlines()) == [
+        '?? "new file"',
+        "?? link",
+        "?? run",
+        "D README",
+        "M src/a.py",
+    ]
+    assert (
+        await inside(bottle, "sh", "-c", "ls -A | tr '\\n' ' '; readlink link; test -x run")
+        == ".git link new file run src tests README"
+    )
     assert (await bottle.exec(["git", "cat-file", "-e", work])).exit_code != 0
 
 

@@ -79,14 +79,25 @@ def test_a_repository_owned_by_another_uid(mirror, repo):
         os.chown(directory, 65534, 65534)
         for file in files:
             os.chown(os.path.join(directory, file), 65534, 65534)
-    assert mirror.fetch() == subprocess.run(
-        ["git", "-c", "safe.directory=*", "rev-parse", "HEAD"], cwd=repo.path, check=True, capture_output=True, text=True
-    ).stdout.strip()
+    assert (
+        mirror.fetch()
+        == subprocess.run(
+            ["git", "-c", "safe.directory=*", "rev-parse", "HEAD"],
+            cwd=repo.path,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+    )
 
 
 @pytest.mark.parametrize(
     ("what", "says"),
-    [("nothing", "There is nothing at"), ("plain", "is not a git repository"), ("empty", "has no commit yet")],
+    [
+        ("nothing", "There is nothing at"),
+        ("plain", "is not a git repository"),
+        ("empty", "has no commit yet"),
+    ],
 )
 def test_bad_sources_get_one_sentence(state, make_repo, tmp_path, what, says):
     (tmp_path / "plain").mkdir()
@@ -96,7 +107,9 @@ def test_bad_sources_get_one_sentence(state, make_repo, tmp_path, what, says):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("ref", ["nosuch", "-x", "--upload-pack=touch x", "a b", "main:main", "+main", "deadbeef", "0" * 40, ""])
+@pytest.mark.parametrize(
+    "ref", ["nosuch", "-x", "--upload-pack=touch x", "a b", "main:main", "+main", "deadbeef", "0" * 40, ""]
+)
 def test_unknown_and_hostile_refs_get_one_sentence(mirror, ref):
     with pytest.raises(errors.BadInput) as caught:
         mirror.fetch(ref)
@@ -117,7 +130,10 @@ def test_credentials_of_a_url_are_in_no_error(state):
     mirror = Mirror.open(state, "secret", "http://ann:s3cr3t-word@127.0.0.1:1/x.git")
     with pytest.raises(GitFailed) as caught:
         mirror.find()
-    assert "s3cr3t-word" not in f"{caught.value} {caught.value.complaint} {caught.value.subject} {caught.value.__cause__}"
+    assert (
+        "s3cr3t-word"
+        not in f"{caught.value} {caught.value.complaint} {caught.value.subject} {caught.value.__cause__}"
+    )
     assert "127.0.0.1" in str(caught.value)
 
 
@@ -137,7 +153,10 @@ def test_refs_are_compared_and_swapped(mirror, repo):
     assert mirror.work("ex-1") is None
 
 
-@pytest.mark.parametrize("name", ["refs/heads/main", "refs/boatwright/../heads/x", "-d", "refs/boatwright/a b", "refs/boatwright/x.lock"])
+@pytest.mark.parametrize(
+    "name",
+    ["refs/heads/main", "refs/boatwright/../heads/x", "-d", "refs/boatwright/a b", "refs/boatwright/x.lock"],
+)
 def test_only_refs_of_ours_are_written(mirror, name):
     with pytest.raises(errors.BadInput):
         mirror.update_ref(name, mirror.fetch(), None)
@@ -151,7 +170,10 @@ def test_only_whole_ids_reach_git(mirror, oid):
 
 def test_the_same_commit_on_every_redo(mirror):
     base = mirror.fetch()
-    made = {mirror.commit_tree(mirror.tree_of(base), [base], "Subject\n\nBody \x00 text ", ANN, WHEN) for _ in range(3)}
+    made = {
+        mirror.commit_tree(mirror.tree_of(base), [base], "Subject\n\nBody \x00 text ", ANN, WHEN)
+        for _ in range(3)
+    }
     assert len(made) == 1
     text = mirror.run("cat-file", "commit", made.pop()).out.decode()
     assert "author Ann <ann@example.org> 1767323045 +0000" in text
@@ -176,7 +198,9 @@ def test_push_holds_a_lease(mirror, repo, tmp_path):
     assert mirror.remote_head(target, branch) == two
 
 
-@pytest.mark.parametrize("branch", ["-x", "a b", "x..y", "", "x.lock", "HEAD", "x~1", "a:b", "/x", "x/", "@{u}", "a\nb"])
+@pytest.mark.parametrize(
+    "branch", ["-x", "a b", "x..y", "", "x.lock", "HEAD", "x~1", "a:b", "/x", "x/", "@{u}", "a\nb"]
+)
 def test_push_refuses_branch_names_git_would_misread(mirror, tmp_path, branch):
     with pytest.raises(errors.BadInput):
         mirror.push(tmp_path, "0" * 40, branch, None)

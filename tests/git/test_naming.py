@@ -55,7 +55,14 @@ def test_one_repository_has_one_id(same):
 
 
 def test_different_repositories_have_different_ids():
-    sources = ("/a/x", "/b/x", "https://example.org/a/x", "https://example.org/b/x", "https://example.net/a/x", "https://example.org:8443/a/x")
+    sources = (
+        "/a/x",
+        "/b/x",
+        "https://example.org/a/x",
+        "https://example.org/b/x",
+        "https://example.net/a/x",
+        "https://example.org:8443/a/x",
+    )
     assert len({naming.repository_id(source) for source in sources}) == len(sources)
     assert naming.repository_id("/home/ann/My Project").startswith("my-project-")
 
@@ -72,5 +79,7 @@ def test_an_id_is_always_safe(source):
 @example("a.lock/b")
 def test_what_we_take_as_a_branch_git_takes(name):
     if naming.valid_branch(name):
-        ran = subprocess.run(["git", "check-ref-format", "--branch", name], check=False, capture_output=True, cwd="/")
+        ran = subprocess.run(
+            ["git", "check-ref-format", "--branch", name], check=False, capture_output=True, cwd="/"
+        )
         assert ran.returncode == 0, name

@@ -42,7 +42,9 @@ def oid(kind: str, body: bytes) -> str:
 
 
 def tree(*entries: tuple[str, str, str]) -> bytes:
-    return b"".join(f"{mode} ".encode() + name.encode() + b"\0" + bytes.fromhex(at) for mode, name, at in entries)
+    return b"".join(
+        f"{mode} ".encode() + name.encode() + b"\0" + bytes.fromhex(at) for mode, name, at in entries
+    )
 
 
 BLOB = b"content\n"
@@ -164,9 +166,15 @@ def inside(pack, tmp_path) -> dict[str, str]:
     target = tmp_path / "alone.git"
     subprocess.run(["git", "init", "-q", "--bare", str(target)], check=True)
     with pack.open("rb") as stream:
-        subprocess.run(["git", "index-pack", "--stdin"], cwd=target, check=True, stdin=stream, capture_output=True)
+        subprocess.run(
+            ["git", "index-pack", "--stdin"], cwd=target, check=True, stdin=stream, capture_output=True
+        )
     listed = subprocess.run(
-        ["git", "cat-file", "--batch-check", "--batch-all-objects"], cwd=target, check=True, capture_output=True, text=True
+        ["git", "cat-file", "--batch-check", "--batch-all-objects"],
+        cwd=target,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return {line.split()[0]: line.split()[1] for line in listed.stdout.splitlines()}
 

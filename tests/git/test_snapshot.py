@@ -55,13 +55,19 @@ async def desk(backend, bottle, mirror):
 async def test_steps_follow_each_other_and_redo_gives_the_same_id(desk):
     nothing = await desk.save()
     assert (nothing.commit, nothing.changed, nothing.findings) == (desk.base, False, ())
-    await desk.sh("echo 'a = 2' > src/a.py; mkdir -p deep/er; echo n > deep/er/new; rm README; chmod +x tests/test_a.py")
+    await desk.sh(
+        "echo 'a = 2' > src/a.py; mkdir -p deep/er; echo n > deep/er/new; rm README; chmod +x tests/test_a.py"
+    )
     one = await desk.save(step=False)
     again = await desk.save()
     assert one.commit == again.commit
     assert one.changed and one.findings == ()
     assert one.paths == ("README", "deep/er/new", "src/a.py", "tests/test_a.py")
-    assert desk.files(one.commit) == {"src/a.py": b"a = 2\n", "deep/er/new": b"n\n", "tests/test_a.py": b"assert True\n"}
+    assert desk.files(one.commit) == {
+        "src/a.py": b"a = 2\n",
+        "deep/er/new": b"n\n",
+        "tests/test_a.py": b"assert True\n",
+    }
     assert desk.mirror.parents(one.commit) == (desk.base,)
     assert desk.mirror.entry(one.commit, "tests/test_a.py").mode == "100755"
     await desk.sh("rm -r deep; echo file > deep; rm -r src; ln -s tests src")
@@ -72,6 +78,14 @@ async def test_steps_follow_each_other_and_redo_gives_the_same_id(desk):
     three = await desk.save()
     assert three.tree == one.tree
     assert not (await desk.save()).changed
+
+
+async def test_an_edit_of_the_same_size_in_the_same_second_is_seen(desk):
+    for number in range(12):
+        await desk.sh(f"printf {number:03d} > src/a.py; printf {number:03d} > other{number % 2}")
+        saved = await desk.save()
+        assert desk.mirror.read(saved.commit, "src/a.py") == f"{number:03d}".encode()
+        assert "src/a.py" in saved.paths
 
 
 async def test_what_git_was_told_inside_is_not_believed(desk):
@@ -220,7 +234,9 @@ async def test_a_step_over_the_cap_fails_and_the_last_one_stands(desk):
 
 
 async def test_links_are_links_and_leaving_the_tree_is_a_finding(desk):
-    await desk.sh("ln -s /etc/passwd out; ln -s ../../x up; ln -s src in; ln -s nowhere dangling; ln -s loop loop; ln -s /etc etc")
+    await desk.sh(
+        "ln -s /etc/passwd out; ln -s ../../x up; ln -s src in; ln -s nowhere dangling; ln -s loop loop; ln -s /etc etc"
+    )
     saved = await desk.save()
     assert desk.mirror.entry(saved.commit, "out").mode == "120000"
     assert desk.mirror.read(saved.commit, "out") == b"/etc/passwd"
@@ -238,7 +254,9 @@ async def test_submodules_of_the_base_stay_as_they_are(backend, bottle, mirror, 
     await checkout(backend, bottle, mirror, commit=base)
     desk = Desk(backend, bottle, mirror, base)
     assert not (await desk.save()).changed
-    await desk.sh("git init -q vendored; git -C vendored -c user.name=a -c user.email=a@b commit -q --allow-empty -m x; echo x > vendored/x; echo y > y")
+    await desk.sh(
+        "git init -q vendored; git -C vendored -c user.name=a -c user.email=a@b commit -q --allow-empty -m x; echo x > vendored/x; echo y > y"
+    )
     saved = await desk.save()
     assert mirror.entry(saved.commit, "vendored").oid == "1" * 40
     assert set(saved.paths) == {"y"}
@@ -264,14 +282,24 @@ async def test_restoring_under_a_saver_that_knows_a_later_state(desk):
     await checkout(desk.backend, desk.bottle, desk.mirror, commit=first.commit, base=desk.base)
     assert not (await desk.save()).changed
     await desk.sh("echo 3 > three")
-    assert desk.files((await desk.save()).commit) == {**START, "src/a.py": b"x\n", "one": b"1\n", "three": b"3\n"}
+    assert desk.files((await desk.save()).commit) == {
+        **START,
+        "src/a.py": b"x\n",
+        "one": b"1\n",
+        "three": b"3\n",
+    }
 
 
 async def test_what_the_saver_kept_can_be_broken_or_gone(desk):
     await desk.sh("echo 1 > one")
     await desk.save()
     saver = await desk.backend.open(saver_slug("agent"))
-    for damage in ("> saver.git/index", "rm -rf saver.git/objects/??", "rm -rf saver.git", "touch saver.git/index.lock"):
+    for damage in (
+        "> saver.git/index",
+        "rm -rf saver.git/objects/??",
+        "rm -rf saver.git",
+        "touch saver.git/index.lock",
+    ):
         ran = await saver.exec(["sh", "-c", damage])
         assert ran.ok, ran.text()
         await desk.sh(f"echo '{damage}' > two")
@@ -297,7 +325,11 @@ async def test_the_step_is_consistent_while_the_agent_goes_on_writing(desk):
     started = asyncio.Event()
     writing = asyncio.create_task(
         desk.bottle.exec(
-            ["bash", "-c", "for i in {1..100000}; do read -r x < pair/a; echo $i > pair/a; echo $i > pair/b; [ $i = 5 ] && echo go; done"],
+            [
+                "bash",
+                "-c",
+                "for i in {1..100000}; do read -r x < pair/a; echo $i > pair/a; echo $i > pair/b; [ $i = 5 ] && echo go; done",
+            ],
             on_output=lambda _: started.set(),
         )
     )

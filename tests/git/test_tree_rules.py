@@ -39,7 +39,19 @@ def test_links(path, target, leaves):
 
 @pytest.mark.parametrize(
     "name",
-    [".git", ".GIT", ".Git", "git~1", "GIT~27", ".git.", ".git ", ".git. .", ".git::$INDEX_ALLOCATION", ".g\u200cit", "\ufeff.git"],
+    [
+        ".git",
+        ".GIT",
+        ".Git",
+        "git~1",
+        "GIT~27",
+        ".git.",
+        ".git ",
+        ".git. .",
+        ".git::$INDEX_ALLOCATION",
+        ".g\u200cit",
+        "\ufeff.git",
+    ],
 )
 def test_spellings_of_git(name):
     assert tree.means_git(name)
@@ -47,7 +59,9 @@ def test_spellings_of_git(name):
         assert [f.rule for f in tree.findings([], [Leaf(path, "100644")])] == ["tree.git_entry"], path
 
 
-@pytest.mark.parametrize("name", [".gitignore", ".github", "git", "a.git", ".gitx", "git~x", ".gitattributes", "..git", "x~1"])
+@pytest.mark.parametrize(
+    "name", [".gitignore", ".github", "git", "a.git", ".gitx", "git~x", ".gitattributes", "..git", "x~1"]
+)
 def test_names_that_only_look_alike(name):
     assert not tree.means_git(name)
     assert tree.findings([], [Leaf(f"a/{name}", "100644")]) == ()

@@ -26,7 +26,10 @@ def test_changes_by_path(mirror, repo):
     head = repo.commit({"gone": None, "bin": b"\0\2", "src/a.py": "a = 1\nb = 2\n", "fresh": "1\n2\n"})
     mirror.fetch()
     changes = {change.path: change for change in mirror.changed(base, head)}
-    rows = {path: (c.status, c.old_mode, c.new_mode, c.added, c.deleted, c.renamed_from) for path, c in changes.items()}
+    rows = {
+        path: (c.status, c.old_mode, c.new_mode, c.added, c.deleted, c.renamed_from)
+        for path, c in changes.items()
+    }
     assert rows == {
         "näw\nname": ("R", "100644", "100644", 0, 0, "old name"),
         "gone": ("D", "100644", "000000", 0, 1, None),
@@ -64,7 +67,22 @@ def test_diff_text_is_a_patch_and_is_cut(mirror, repo):
     assert cut.endswith("[the diff is longer; cut after 1000 bytes]\n")
 
 
-@pytest.mark.parametrize("path", ["nosuch", "src", "", "/README", "README/", "src/", "../README", "*.py", ":(top)README", "-x", "./README"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "nosuch",
+        "src",
+        "",
+        "/README",
+        "README/",
+        "src/",
+        "../README",
+        "*.py",
+        ":(top)README",
+        "-x",
+        "./README",
+    ],
+)
 def test_read_finds_files_only_and_names_are_no_patterns(mirror, path):
     assert mirror.read(mirror.fetch(), path) is None
 
@@ -116,7 +134,9 @@ def test_compose_mixes_base_code_with_heads_tests_and_back(mirror, repo):
     }  # fmt: skip
     assert content(hb) == {"src/a.py": b"a = 2\n", "tests/test_a.py": b"assert True\n"}
     assert mirror.compose(base, {}) == mirror.tree_of(base)
-    assert mirror.compose(base, {"README": None, "nosuch": None, "nowhere": head}) == mirror.compose(base, {"README": None})
+    assert mirror.compose(base, {"README": None, "nosuch": None, "nowhere": head}) == mirror.compose(
+        base, {"README": None}
+    )
 
 
 def test_compose_lets_a_file_and_a_directory_take_each_others_place(mirror, repo):

@@ -66,8 +66,10 @@ def test_what_is_not_there_is_named(store: ArtifactStore, tmp_path: Path) -> Non
     for wrong in ("0" * 64, "sha256:../../etc/passwd", "sha256:" + "G" * 64, "sha256:" + "0" * 64 + "\n"):
         with pytest.raises(errors.BadInput, match="is not a digest"):
             store.get(wrong)
-    with pytest.raises(errors.NotFound):
-        store.put_file("log", tmp_path / "nothing")
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    for source in (tmp_path / "nothing", tmp_path, tmp_path / "link"):
+        with pytest.raises(errors.NotFound, match=source.name):
+            store.put_file("log", source)
     with pytest.raises(ValueError, match="whale"):
         store.put("whale", b"")
 

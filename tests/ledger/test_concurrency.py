@@ -128,7 +128,7 @@ def test_sixteen_processes_ask_for_one_issue(database: Database, executions: Exe
 def test_a_kill_while_appending_leaves_a_whole_chain(log: EventLog, database: Database) -> None:
     begin(log)
     chance = random.Random(7)
-    for _ in range(3):
+    for _ in range(2):
         writer = start("forever", database, 2)
         assert writer.stdout is not None
         with writer.stdout, writer.stderr or writer.stdout:

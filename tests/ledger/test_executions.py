@@ -53,9 +53,15 @@ def test_find_takes_the_beginning_of_an_id(log: EventLog, executions: Executions
     assert executions.find("ex-b_").id == "ex-b_1"
     with pytest.raises(errors.BadInput, match="ex-ab1, ex-ab2"):
         executions.find("ex-a")
-    for wrong in ("ex-c", "%", "ex_b"):
+    for wrong in ("ex-c", "%", "ex_b", "", "EX-B", "ex-b_12"):
         with pytest.raises(errors.NotFound):
             executions.find(wrong)
+
+
+def test_an_empty_name_finds_nothing(log: EventLog, executions: Executions) -> None:
+    request(log, "ex-1")
+    with pytest.raises(errors.NotFound):
+        executions.find("")
 
 
 def test_lists_are_newest_first(log: EventLog, executions: Executions, clock: ManualClock) -> None:

@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 
 from boatwright import errors
-from boatwright.ledger import tables
+from boatwright.ledger import migration, tables
 from boatwright.ledger.database import Database
 from boatwright.ledger.events import EventLog
 from boatwright.testing import samples
@@ -168,6 +168,10 @@ def test_migrating_again_keeps_everything(database: Database) -> None:
     assert position(database) == 5
 
 
+def test_this_release_knows_its_own_revision() -> None:
+    assert migration.head("ledger") == tables.REVISIONS["ledger"]
+
+
 def test_a_newer_database_is_refused(database: Database) -> None:
     with database.write() as connection:
         connection.execute(text("UPDATE ledger_version SET version_num = '9999'"))
@@ -227,6 +231,22 @@ def test_two_threads_of_one_process_wait_for_each_other(tmp_path: Path) -> None:
         pass
     with database.write() as connection:
         move(connection, 1)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_went_away_is_noticed(tmp_path: Path, replaced: bool) -> None:
+    """SQLite itself would go on writing into the file nobody can find any more."""
+    path = tmp_path / "ledger.db"
+    database = Database.open(f"sqlite:///{path}")
+    database.migrate()
+    path.rename(tmp_path / "elsewhere.db")
+    if replaced:
+        Database.open(f"sqlite:///{path}").migrate()
+    with pytest.raises(errors.StoreUnavailable, match="is gone"), database.write():
+        pass
+    if not replaced:
+        (tmp_path / "elsewhere.db").rename(path)
+        assert position(database) == 0
 
 
 def test_a_server_that_is_not_there_says_so_without_the_password(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ class ModelWire:
     socket: Path
     protocol: str
     model: ModelRef
+    revive: Callable[[], Awaitable[None]] | None = None
+    """Opens the wire again after it broke or forgot its key; awaited before a call is tried again. Idempotent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from boatwright import errors
 from boatwright.bottle import store
-from boatwright.bottle.protocol import WORKSPACE, Bind, Bottle, BottleSpec
+from boatwright.bottle.protocol import HOME, WORKSPACE, Bind, Bottle, BottleSpec
 from boatwright.values.process import ExecResult, Limits
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ ENV = PurePosixPath("/env")
 MODULES = "node_modules"
 _KEY = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 _POLL = 0.1
+_TEMPORARY = str(HOME / ".temporary")
 _TAIL = 15
 """Lines of a failed setup that a person is shown at once; the whole log is kept."""
 
@@ -231,10 +232,12 @@ async def _setup(order: Order, bottle: BubblewrapBottle, env: Bind, python: bool
         {"PATH": f"{ENV / 'bin'}:{order.backend.toolchain.path}", "VIRTUAL_ENV": str(ENV)} if python else {}
     )
     lines = Lines(order.say)
+    # Builds need more room for temporary files than memory should give.
+    await _must(bottle, ("mkdir", "-p", _TEMPORARY), env)
     done = await bottle.exec(
         (shell, "-c", order.setup or ":"),
         binds=(env,),
-        environment={**paths, **order.environment},
+        environment={"TMPDIR": _TEMPORARY, **paths, **order.environment},
         on_output=lines.feed,
     )
     lines.end()

@@ -46,7 +46,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 """24 is PR_CAPBSET_DROP, 47 with 4 clears the ambient set, 38 is PR_SET_NO_NEW_PRIVS."""
 
 LIMIT = (
-    "ulimit -c 0; ulimit -u $1 2>/dev/null || ulimit -p $1; ulimit -n $2; ulimit -t $3;"
+    "ulimit -u $1 2>/dev/null || ulimit -p $1; ulimit -n $2; ulimit -t $3;"
     ' ulimit -d $(($4 / 1024)); ulimit -f $(($5 / 512)); shift 5; exec "$@"'
 )
 
@@ -79,8 +79,12 @@ def _own(uid: int) -> tuple[str, ...]:
 
 
 def limit(command: Sequence[str], limits: Limits) -> tuple[str, ...]:
-    """``command`` behind the limits of one process, set inside the user namespace, where processes count per bottle."""
-    processes = within(resource.RLIMIT_NPROC, behind(limits.pids))
+    """``command`` behind the limits of one process, set inside the user namespace, where processes count per bottle.
+
+    They are walls behind the limits of the tree, at a distance at which the watchdog or the control group has seen
+    and named who runs into them.
+    """
+    processes = within(resource.RLIMIT_NPROC, 4 * limits.pids + 256)
     files = within(resource.RLIMIT_NOFILE, FILES)
     cpu = within(resource.RLIMIT_CPU, limits.cpu_seconds + SLACK)
     data = within(resource.RLIMIT_DATA, behind(limits.memory_bytes))
@@ -88,7 +92,7 @@ def limit(command: Sequence[str], limits: Limits) -> tuple[str, ...]:
     if _system("prlimit") is None:
         return ("/bin/sh", "-c", LIMIT, "sh", *map(str, (processes, files, cpu, data, size)), *command)
     return (
-        "prlimit", "--core=0", f"--nproc={processes}", f"--nofile={files}", f"--cpu={cpu}", f"--data={data}",
+        "prlimit", f"--nproc={processes}", f"--nofile={files}", f"--cpu={cpu}", f"--data={data}",
         f"--fsize={size}", "--", *command,
     )  # fmt: skip
 

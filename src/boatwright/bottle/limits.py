@@ -30,7 +30,7 @@ class Enforced:
 
 def capabilities(groups: Cgroups) -> tuple[Enforced, ...]:
     """Every limit and how this host holds it, for ``doctor`` and for a policy that demands hard ones."""
-    memory = groups.has("memory")
+    memory, processes = groups.has("memory"), groups.has("pids")
     return (
         Enforced(Limit.WALL, Strength.HARD, "our clock, then the whole pid namespace is killed"),
         Enforced(
@@ -43,9 +43,10 @@ def capabilities(groups: Cgroups) -> tuple[Enforced, ...]:
         ),
         Enforced(
             Limit.PIDS,
-            Strength.HARD,
-            "RLIMIT_NPROC inside the user namespace"
-            + (" and the pids control group" if groups.has("pids") else ""),
+            Strength.HARD if processes else Strength.SAMPLED,
+            "pids control group"
+            if processes
+            else "counted five times a second; RLIMIT_NPROC inside the user namespace behind it",
         ),
         Enforced(Limit.DISK, Strength.SAMPLED, "size of workspace and HOME; RLIMIT_FSIZE per file behind it"),
         Enforced(Limit.OUTPUT, Strength.HARD, "we read it: what is kept is bounded, a flood is ended"),

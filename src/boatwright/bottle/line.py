@@ -23,7 +23,7 @@ UID = GID = 1000
 """Who the bottle's processes are inside; outside they are the bottle's own uid."""
 WIRE = PurePosixPath("/run/boatwright")
 FORWARDER = PurePosixPath("/run/forwarder.py")
-SMALL, TEMPORARY = 64 << 20, 1 << 30
+SMALL, TEMPORARY = 64 << 20, 256 << 20
 
 PASSWD = (
     b"root:x:0:0:root:/:/usr/sbin/nologin\n"

@@ -13,12 +13,12 @@ import re
 import resource
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from boatwright import errors
-from boatwright.bottle import channel, processes
+from boatwright.bottle import channel, launcher, processes
 from boatwright.bottle.line import Line, opened
 from boatwright.bottle.output import Kept
 from boatwright.bottle.protocol import OnOutput
@@ -81,6 +81,7 @@ class Run:
             error = self._pipe(stack) if self.streams.split else None
             stdin, feed = self._stdin(stack)
             line = stack.enter_context(opened(self.line, status=status[1]))
+            stack.enter_context(_no_core_dumps())
             try:
                 self._popen = subprocess.Popen(
                     line.argv,
@@ -223,3 +224,17 @@ class Run:
             self.flooded.set()
             return
         self.stdout += chunk
+
+
+@contextlib.contextmanager
+def _no_core_dumps() -> Iterator[None]:
+    """Start children with a core limit of one byte, the kernel's word for no dump, not even to a piped helper.
+
+    A helper runs as the host's root on what the bottle's process left in memory. The filter keeps the limit there.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (launcher.within(resource.RLIMIT_CORE, 1), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))

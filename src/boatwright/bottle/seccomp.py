@@ -45,6 +45,9 @@ PERSONALITIES = (0, 0xFFFFFFFF)  # plain Linux, and asking which one it is
 FILE_TYPE = 0xF000
 DEVICES = (0x2000, 0x6000)  # character and block; FIFOs and sockets are ordinary work
 
+CORE_LIMIT = 4  # RLIMIT_CORE: ours is one byte, which keeps even a piped core dump from starting; it stays so
+PRETEND = 0  # refused with error 0: the program believes it set it, and goes on
+
 Instruction = tuple[int, int, int, int]
 """(code, jump if true, jump if false, constant)"""
 
@@ -82,7 +85,7 @@ MACHINES: Mapping[str, Machine] = {
         },
         special={
             "ioctl": 16, "socket": 41, "socketpair": 53, "clone": 56, "mknod": 133, "personality": 135,
-            "mknodat": 259, "clone3": 435,
+            "setrlimit": 160, "mknodat": 259, "prlimit64": 302, "clone3": 435,
         },
     ),
     "aarch64": Machine(
@@ -98,8 +101,8 @@ MACHINES: Mapping[str, Machine] = {
             "userfaultfd": 282, "kexec_file_load": 294,
         },
         special={
-            "ioctl": 29, "mknodat": 33, "personality": 92, "socket": 198, "socketpair": 199, "clone": 220,
-            "clone3": 435,
+            "ioctl": 29, "mknodat": 33, "personality": 92, "setrlimit": 164, "socket": 198, "socketpair": 199,
+            "clone": 220, "prlimit64": 261, "clone3": 435,
         },
     ),
 }  # fmt: skip
@@ -145,6 +148,18 @@ def _judged() -> dict[str, list[Instruction]]:
         "socket": [_load(argument(0)), *_only(FAMILIES), *_netlink()],
         "socketpair": [_load(argument(0)), *_only((1,)), _refuse(errno.EAFNOSUPPORT)],
         "personality": [_load(argument(0)), *_only(PERSONALITIES), _refuse(errno.EPERM)],
+        "setrlimit": [_load(argument(0)), *_unless((CORE_LIMIT,), PRETEND)],
+        "prlimit64": [
+            _load(argument(1)),
+            (JUMP_EQUAL, 1, 0, CORE_LIMIT),
+            _allow(),
+            _load(argument(2)),  # a pointer: nothing is set when both halves are zero
+            (JUMP_EQUAL, 0, 2, 0),
+            _load(argument(2) + 4),
+            (JUMP_EQUAL, 1, 0, 0),
+            _refuse(PRETEND),
+            _allow(),
+        ],
         "mknod": [_load(argument(1)), *device],
         "mknodat": [_load(argument(2)), *device],
     }

@@ -14,19 +14,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from boatwright import errors
-from boatwright.bottle import notes
+from boatwright.bottle import saver_answer
 from boatwright.bottle.inside import program
 from boatwright.bottle.protocol import WORKSPACE, Backend, Bind, Bottle, BottleSpec
+from boatwright.bottle.saver_answer import Answer
 from boatwright.git import ignore as ignoring
 from boatwright.git import names
 from boatwright.git.gitdir import Author
@@ -35,7 +34,7 @@ from boatwright.git.packs import PackCaps
 from boatwright.git.trees import LINK, Change
 from boatwright.rules import tree as tree_rules
 from boatwright.values.finding import Finding
-from boatwright.values.process import ExecResult, Limits
+from boatwright.values.process import Limits
 
 AUTHOR = Author("Boatwright", "boatwright@localhost")
 TREE = PurePosixPath("/tree")
@@ -83,6 +82,7 @@ class StepSaver:
         self._backend = backend
         self._author = author
         self._caps = caps or StepCaps()
+        self._trees: dict[str, str] = {}
 
     async def save(
         self,
@@ -102,17 +102,22 @@ class StepSaver:
         ref is moved: the caller writes its event first. ``SaveFailed`` when it cannot be done.
         """
         rules = await asyncio.to_thread(ignoring.of, mirror, base) if ignore is None else ignore
-        order = _Order(await asyncio.to_thread(mirror.tree_of, parent), rules, self._caps.file_bytes)
+        before = self._trees.get(parent)
+        if before is None:
+            before = await asyncio.to_thread(mirror.tree_of, parent)
+        order = _Order(before, rules, self._caps.file_bytes)
         try:
             saver = await self._saver(bottle)
             async with _paused(bottle):
                 answer = await self._look(saver, bottle, mirror, order)
             step = _Step(parent, base, message, when)
-            return await asyncio.to_thread(self._take, saver.workspace, mirror, answer, step)
+            saved = await asyncio.to_thread(self._take, saver.workspace, mirror, answer, before, step)
         except SaveFailed:
             raise
         except (errors.BoatwrightError, OSError) as failed:
             raise SaveFailed(f"The step was not saved: {failed}", subject=bottle.slug) from failed
+        self._trees = {saved.commit: saved.tree}
+        return saved
 
     async def discard(self, slug: str) -> None:
         """Destroy the saver of the bottle ``slug`` and what it keeps between steps. Idempotent."""
@@ -124,34 +129,40 @@ class StepSaver:
             BottleSpec(slug=slug, purpose="step saver", limits=_LIMITS, uid_of=bottle.slug)
         )
 
-    async def _look(self, saver: Bottle, bottle: Bottle, mirror: Mirror, order: _Order) -> dict[str, Any]:
+    async def _look(self, saver: Bottle, bottle: Bottle, mirror: Mirror, order: _Order) -> Answer:
         """Ask the saver; where it does not know the parent, or fails over what it kept, tell it the parent's
         paths."""
         bind = Bind(bottle.workspace, TREE)
-        answer = await self._ask(saver, bind, order.request())
-        if "tree" not in answer:
+        answer = await self._ask(saver, bind, order)
+        if not answer.tree:
             listing = await asyncio.to_thread(mirror.listing, order.parent)
-            answer = await self._ask(saver, bind, order.request(listing))
-        if "tree" not in answer:
+            answer = await self._ask(saver, bind, replace(order, listing=listing))
+        if not answer.tree:
             raise SaveFailed(
-                f"The step was not saved: {answer.get('failed') or answer}", subject=bottle.slug,
-                next_moves=("look at the workspace with: boatwright show",),
-            )  # fmt: skip
+                f"The step was not saved: {answer.failed or 'its saver gave no tree'}.", subject=bottle.slug
+            )
         return answer
 
-    async def _ask(self, saver: Bottle, bind: Bind, request: bytes) -> dict[str, Any]:
-        argv = ("python3", "-I", "-S", "-c", program("save_step"))
-        return _answer(await saver.exec(argv, stdin=request, binds=(bind,), separate_stdout=True))
+    async def _ask(self, saver: Bottle, bind: Bind, order: _Order) -> Answer:
+        argv = ("python3", "-I", "-S", "-c", program("save_step"), *order.arguments())
+        ran = await saver.exec(argv, stdin=order.stdin(), binds=(bind,), separate_stdout=True)
+        if ran.limit is not None:
+            raise SaveFailed(f"The step was not saved: its saver hit the limit of {ran.limit}.")
+        if ran.exit_code != 0:
+            said = ran.text().strip().splitlines()[-1:] or ["no word"]
+            raise SaveFailed(
+                f"The step was not saved: its saver ended with {ran.exit_code}: {names.shown(said[0])[:300]}."
+            )
+        return saver_answer.read(ran.stdout)
 
-    def _take(self, out: Path, mirror: Mirror, answer: dict[str, Any], step: _Step) -> Saved:
-        tree = names.oid(str(answer["tree"]))
-        kept_out = notes.findings(answer.get("notes", ()), int(answer.get("noted", 0)), self._caps.file_bytes)
-        before = mirror.tree_of(step.parent)
+    def _take(self, out: Path, mirror: Mirror, answer: Answer, before: str, step: _Step) -> Saved:
+        kept_out = saver_answer.findings(answer, self._caps.file_bytes)
+        tree = names.oid(answer.tree)
         if tree == before:
             found = tree_findings(mirror, step.base, tree)
             return Saved(step.parent, tree, changed=False, findings=(*found, *kept_out))
         with _pack(out, self._caps.pack_bytes) as pack:
-            mirror.unpack(pack, caps=PackCaps(self._caps.pack_bytes, self._caps.objects), want=tree)
+            mirror.unpack(pack, caps=PackCaps(self._caps.pack_bytes, self._caps.objects))
         commit = mirror.commit_tree(tree, [step.parent], step.message, self._author, step.when)
         paths = tuple(names.shown(change.path) for change in mirror.changed(before, tree, renames=False))
         found = tree_findings(mirror, step.base, tree)
@@ -168,38 +179,22 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What the saver is told: one JSON line, then the bytes it announces."""
+    """What the saver is told: arguments, and on stdin the parts whose lengths they give."""
 
     parent: str
     ignore: bytes
     file_bytes: int
+    listing: bytes | None = None
 
-    def request(self, listing: bytes | None = None) -> bytes:
-        nested = ignoring.unanchored(self.ignore)
-        parts = (self.ignore, nested, listing)
-        head = {
-            "tree": str(TREE),
-            "state": str(WORKSPACE),
-            "out": str(WORKSPACE / _PACK),
-            "parent": self.parent,
-            "file_bytes": self.file_bytes,
-            "skip": ignoring.directories(nested),
-            "sizes": [None if part is None else len(part) for part in parts],
-        }
-        return json.dumps(head).encode() + b"\n" + b"".join(part for part in parts if part)
+    def arguments(self) -> tuple[str, ...]:
+        sizes = ("-" if part is None else str(len(part)) for part in self._parts())
+        return (str(TREE), str(WORKSPACE), self.parent, str(self.file_bytes), *sizes)
 
+    def stdin(self) -> bytes:
+        return b"".join(part for part in self._parts() if part)
 
-def _answer(ran: ExecResult) -> dict[str, Any]:
-    if ran.limit is not None:
-        raise SaveFailed(f"The step was not saved: its saver hit the limit of {ran.limit}.")
-    try:
-        answer = json.loads(ran.stdout)
-    except ValueError:
-        said = ran.text().strip().splitlines()[-1:] or [f"exit code {ran.exit_code}"]
-        raise SaveFailed(
-            f"The step was not saved: its saver ended with {names.shown(said[0])[:300]}."
-        ) from None
-    return answer if isinstance(answer, dict) else {}
+    def _parts(self) -> tuple[bytes | None, ...]:
+        return (self.ignore, ignoring.unanchored(self.ignore), self.listing)
 
 
 @contextlib.asynccontextmanager

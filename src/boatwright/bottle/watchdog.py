@@ -24,7 +24,10 @@ from boatwright.values.process import Limit
 
 GROWTH = 4 << 30
 """Bytes per second at which memory is taken at the very worst (touching fresh pages on one core or two)."""
-FASTEST, SLOWEST = 0.02, 1.0
+FASTEST, SLOWEST = 0.02, 0.2
+"""Seconds between looks. The slowest still meets a fork bomb before it meets the wall behind the limit."""
+LOOK = 5.0
+"""Seconds between countings of the disk, unless free space shrinks faster."""
 ENTRIES = 2_000_000
 """Files and directories a bottle may hold; each counts for something even when it is empty."""
 LEAST = 512
@@ -133,7 +136,7 @@ class Watchdog:
         ):
             self._free = free
             return True
-        return now - self._looked > 5 * SLOWEST
+        return now - self._looked > LOOK
 
     async def measure(self) -> int:
         """Count the bytes of the bottle's directories now."""

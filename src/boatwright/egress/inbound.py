@@ -118,7 +118,7 @@ class Inbound:
             with contextlib.suppress(h11.RemoteProtocolError):
                 while isinstance(self._h11.next_event(), h11.Data):
                     pass
-        return self._h11.their_state in {h11.DONE, h11.MIGHT_SWITCH_PROTOCOL}
+        return self._h11.their_state not in {h11.IDLE, h11.SEND_BODY, h11.ERROR}
 
     async def _throw_away(self) -> None:
         """Closing with bytes unread would reset the connection, and the answer with it."""

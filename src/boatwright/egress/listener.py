@@ -38,6 +38,8 @@ class Wire:
             self._connections.add(task)
             try:
                 await serve(self, reader, writer)
+            except asyncio.CancelledError:
+                writer.transport.abort()  # the wire was cut; nobody waits for this task
             finally:
                 self._connections.discard(task)
 

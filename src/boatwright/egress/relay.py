@@ -38,6 +38,9 @@ _PASSED = frozenset({
 })  # fmt: skip
 _PASSED_PREFIXES = (b"anthropic-ratelimit-", b"x-ratelimit-")
 
+BROKEN = (Cut, NoAnswer, TooLarge, zlib.error)
+"""What a provider's side of an answer may end in, other than its end."""
+
 MakeOutcome = Callable[[int, Reading | None, bool], Outcome]
 
 
@@ -75,7 +78,7 @@ class Relay:
         """
         try:
             await self._run(hold, outcome)
-        except (Cut, NoAnswer, TooLarge, zlib.error):
+        except BROKEN:
             await self._settle(hold, outcome(self._answer.status, None, False))
             await self._break_off()
         except BaseException:
@@ -124,20 +127,22 @@ class Relay:
     async def _stream(self, hold: Hold, outcome: MakeOutcome, headers: _Headers, unpack: _Unpack) -> None:
         stream = self._protocol.stream(self._asked_usage)
         splitter = Splitter()
-        settled = False
         await self._to_client(h11.Response(status_code=self._answer.status, headers=headers))
-        while (data := await self._next(LAST_SECONDS if settled else ANSWER_SECONDS)) is not None:
-            shown = b"".join(
-                event for event in splitter.feed(unpack(data)) if self._shown(event, stream.event)
-            )
-            if stream.complete and not settled:
-                settled = True
-                await self._settle(hold, outcome(self._answer.status, stream.reading(), False))
-            await self._show(shown)
-        self._answer.whole = True
-        if not settled:
+        try:
+            while (data := await self._next(LAST_SECONDS if stream.complete else ANSWER_SECONDS)) is not None:
+                events = splitter.feed(unpack(data))
+                shown = b"".join([event for event in events if self._shown(event, stream.event)])
+                if stream.complete:
+                    await self._settle(hold, outcome(self._answer.status, stream.reading(), False))
+                await self._show(shown)
+            self._answer.whole = True
             self._shown(splitter.rest, stream.event)
+        except BROKEN:
+            # It broke off, and may have told everything before; after its last event, nothing is missing.
             await self._settle(hold, outcome(self._answer.status, stream.reading(), False))
+            if not stream.complete:
+                raise
+        await self._settle(hold, outcome(self._answer.status, stream.reading(), False))
         await self._show(splitter.rest)
         await self._to_client(h11.EndOfMessage())
 

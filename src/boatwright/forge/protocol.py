@@ -70,10 +70,17 @@ class Forge(Protocol):
         """Where the mirror pushes; for the local forge the path of a bare repository the host owns."""
         ...
 
+    async def add_repository(self, repository: str, *, source: str, default_branch: str) -> None:
+        """Make the repository known, once; the same name again changes nothing. Where a server keeps them:
+        it is there.
+        """
+        ...
+
     async def issue(self, repository: str, number: int) -> Issue: ...
 
-    async def create_issue(self, repository: str, *, title: str, body: str, author: str,
-                           labels: Sequence[str] = ()) -> Issue: ...
+    async def create_issue(
+        self, repository: str, *, title: str, body: str, author: str, labels: Sequence[str] = ()
+    ) -> Issue: ...
 
     async def issues(self, repository: str, *, state: str | None = "open") -> Sequence[Issue]: ...
 
@@ -81,32 +88,51 @@ class Forge(Protocol):
 
     async def pull_request(self, repository: str, number: int) -> PullRequest: ...
 
-    async def pull_requests(self, repository: str, *, state: str | None = "open") -> Sequence[PullRequest]: ...
+    async def pull_requests(
+        self, repository: str, *, state: str | None = "open"
+    ) -> Sequence[PullRequest]: ...
 
     async def find_pull_request(self, repository: str, *, branch: str) -> PullRequest | None:
         """By head branch, newest first, whatever its state: look before opening one."""
         ...
 
     async def open_pull_request(
-        self, repository: str, *, title: str, body: str, branch: str, base_ref: str, draft: bool, author: str,
+        self,
+        repository: str,
+        *,
+        title: str,
+        body: str,
+        branch: str,
+        base_ref: str,
+        draft: bool,
+        author: str,
         issue: int | None,
     ) -> PullRequest: ...
 
     async def update_pull_request(
-        self, repository: str, number: int, *, title: str | None = None, body: str | None = None,
-        draft: bool | None = None, head: str | None = None,
+        self,
+        repository: str,
+        number: int,
+        *,
+        title: str | None = None,
+        body: str | None = None,
+        draft: bool | None = None,
+        head: str | None = None,
     ) -> PullRequest: ...
 
     async def close_pull_request(self, repository: str, number: int) -> PullRequest: ...
 
     async def merge_pull_request(self, repository: str, number: int, *, head: str) -> PullRequest:
-        """Merge exactly ``head`` into its base; ``errors.Conflict`` when the head moved or it does not merge."""
+        """Merge exactly ``head`` into its base; ``errors.Conflict`` when the head moved or it does not
+        merge.
+        """
         ...
 
     async def comments(self, repository: str, number: int) -> Sequence[Comment]: ...
 
-    async def post_comment(self, repository: str, number: int, *, author: str, body: str,
-                           marker: str = "") -> Comment: ...
+    async def post_comment(
+        self, repository: str, number: int, *, author: str, body: str, marker: str = ""
+    ) -> Comment: ...
 
     async def edit_comment(self, repository: str, comment: int, *, body: str) -> Comment: ...
 

@@ -91,9 +91,3 @@ def unanchored(patterns: bytes) -> bytes:
     return b"".join(
         line + b"\n" for line in lines if line and not line.startswith(b"!") and b"/" not in line[:-1]
     )
-
-
-def directories(patterns: bytes) -> list[str]:
-    """The plain names of directories among unanchored patterns: not worth a look."""
-    plain = re.compile(rb"[A-Za-z0-9._-]+/")
-    return [line[:-1].decode() for line in patterns.split(b"\n") if plain.fullmatch(line)]

@@ -14,12 +14,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from boatwright import errors
 from boatwright.config.paths import StateDir
 from boatwright.git import names
-from boatwright.git.gitdir import ATTRIBUTES
+from boatwright.git.gitdir import ATTRIBUTES, Author
 from boatwright.git.packs import Packs
 from boatwright.git.remote import Remote
 from boatwright.git.run import Call, GitFailed, git
@@ -30,6 +31,7 @@ __all__ = ["Change", "Entry", "Found", "Merge", "Mirror"]
 
 FETCH_SECONDS = 1_800.0
 LOOK_SECONDS = 120.0
+SCRATCH = Author("Boatwright", "boatwright@localhost")
 _ABBREVIATED = re.compile(r"[0-9a-f]{4,64}")
 
 # Formats old tools wrote and nobody can mend: a base must not be refused for them. What could harm is still
@@ -201,6 +203,24 @@ class Mirror(Packs):
 
     def work(self, execution: str) -> str | None:
         return self.ref(names.work(execution))
+
+    def drop_work(self, execution: str) -> None:
+        """Let the work ref go, when its execution is over. Again does nothing."""
+        name = names.work(execution)
+        at = self.ref(name)
+        if at is not None:
+            self.update_ref(name, None, at)
+
+    def pin_deliverable(self, execution: str, gate_round: int, commit: str) -> None:
+        """Keep the commit a gate round judges."""
+        name = names.deliverable(execution, gate_round)
+        self.update_ref(name, commit, self.ref(name))
+
+    def scratch_commit(self, tree: str, *, parent: str) -> str:
+        """A commit for a run of the proof; the same tree and parent give the same id, and nobody pushes
+        it."""
+        when = datetime.fromtimestamp(0, UTC)
+        return self.commit_tree(tree, (parent,), "composed for a run of the proof", SCRATCH, when)
 
     # --- to somewhere --------------------------------------------------------------------------------------
 

@@ -1,1 +1,1 @@
-
+"""From an outside message to one routed command in the inbox."""

@@ -6,14 +6,16 @@ is trusted only after its digest was recomputed.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-import itertools
 import os
 import re
 import secrets
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from boatwright import errors
 from boatwright.ledger import files, unavailable
@@ -37,10 +39,11 @@ class ArtifactStore:
         return self._keep(kind, (data,), hashlib.sha256(data).hexdigest())
 
     def put_file(self, kind: str, path: Path) -> str:
-        """Keep the bytes of the host's file ``path``, as they are while it is read."""
-        if not path.is_file():
-            raise errors.NotFound(f"{path} is not a file", subject=str(path))
-        return self._keep(kind, _chunks(path))
+        """Keep the bytes of the host's file ``path``, as they are while it is read. A link is not
+        followed.
+        """
+        with files.open_regular(path) as file:
+            return self._keep(kind, _chunks(file))
 
     def get(self, digest: str) -> bytes:
         """The bytes behind ``digest``; ``errors.NotFound`` when they are gone, ``errors.StoreUnavailable``
@@ -83,15 +86,27 @@ class ArtifactStore:
         Left-overs of interrupted writes go the same way. With ``dry_run`` nothing is removed.
         """
         kept = {digest.removeprefix("sha256:") for digest in keep}
-        limit = older_than.timestamp()
         freed = 0
-        for path in itertools.chain.from_iterable(self._files(kind) for kind in kinds):
-            status = path.stat()
-            if path.name in kept or status.st_mtime >= limit:
-                continue
-            if dry_run or _remove(path, limit):
-                freed += status.st_size
+        for kind in kinds:
+            for path in self._files(kind):
+                if path.name not in kept:
+                    freed += self._collect(kind, path, older_than.timestamp(), dry_run=dry_run)
         return freed
+
+    def _collect(self, kind: str, path: Path, limit: float, *, dry_run: bool) -> int:
+        """Remove one file unless a writer has just made it young: that writer's event is about to name it."""
+        try:
+            with _locked(self._root / kind, fcntl.LOCK_EX):
+                status = path.stat()
+                if status.st_mtime >= limit:
+                    return 0
+                if not dry_run:
+                    path.unlink()
+        except FileNotFoundError:
+            return 0  # another gc was quicker
+        except OSError as error:
+            raise unavailable.from_file(error, path) from error
+        return status.st_size
 
     def _keep(self, kind: str, chunks: Iterable[bytes], name: str | None = None) -> str:
         if kind not in KINDS:
@@ -99,7 +114,7 @@ class ArtifactStore:
         directory = self._root / kind
         fresh = directory / _UNFINISHED / secrets.token_hex(16)
         try:
-            if name is not None and _touch(directory / name[:2] / name, name):
+            if name is not None and _touch(directory, name):
                 return f"sha256:{name}"
             _make(fresh.parent)
             try:
@@ -127,26 +142,28 @@ class ArtifactStore:
                 yield path
 
 
-def _touch(path: Path, name: str) -> bool:
+def _touch(directory: Path, name: str) -> bool:
     """Whether the bytes are there already, whole. Makes them young, so that gc leaves them to the coming
     event.
     """
+    path = directory / name[:2] / name
     try:
-        os.utime(path)
+        with _locked(directory, fcntl.LOCK_SH):
+            os.utime(path)
         return _hash(path) == name
     except FileNotFoundError:
         return False
 
 
-def _remove(path: Path, limit: float) -> bool:
-    """Remove ``path`` unless a writer has touched it since: that writer's event is about to name it."""
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    path.rename(aside)
-    if aside.stat().st_mtime >= limit:
-        aside.rename(path)
-        return False
-    aside.unlink()
-    return True
+@contextmanager
+def _locked(directory: Path, how: int) -> Iterator[None]:
+    """Between writers, who share it, and gc. Raises ``FileNotFoundError`` when nothing was ever put here."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _make(directory: Path) -> None:
@@ -157,10 +174,9 @@ def _make(directory: Path) -> None:
         files.sync_directory(level.parent)
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK):
+        yield chunk
 
 
 def _hash(path: Path) -> str:

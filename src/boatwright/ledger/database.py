@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, exc, text
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, exc, inspect, text
 from sqlalchemy.engine import URL, make_url
 
 from boatwright import errors
-from boatwright.ledger import migration, unavailable
+from boatwright.ledger import unavailable
+from boatwright.ledger.tables import REVISIONS, version_table
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another one before it gives up with ``errors.StoreUnavailable``."""
@@ -48,6 +49,7 @@ class Database:
             self._reader = engine.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
+        self._identity = _identity(engine.url)
         # Writers of one process queue here instead of in SQLite's busy handler, which sleeps blindly.
         self._turn = threading.Lock() if self.dialect == "sqlite" else None
 
@@ -92,12 +94,13 @@ class Database:
         ``errors.Refused`` when a newer release has already changed them.
         """
         with self.read() as connection:
-            if migration.is_current(connection, which, self.place):
+            if _revision(connection, which) == REVISIONS[which]:
                 return
+        from boatwright.ledger import migration  # noqa: PLC0415 - Alembic is slow to import and seldom needed
+
         with self.write() as connection:
             self._alone(connection)
-            if not migration.is_current(connection, which, self.place):
-                migration.upgrade(connection, which)
+            migration.upgrade(connection, which, self.place)
 
     def create(self, metadata: MetaData) -> None:
         """Make the tables of ``metadata`` that are missing; several processes may do so at once."""
@@ -130,12 +133,33 @@ class Database:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
+        if _identity(self.engine.url) != self._identity:
+            raise unavailable.gone(self.engine.url)
         try:
             yield
         except (exc.IntegrityError, exc.ProgrammingError, exc.DataError):
             raise  # ours to get right, not the store's fault
         except unavailable.UNAVAILABLE as error:
             raise unavailable.from_database(error, self.engine.url) from error
+
+
+def _identity(url: URL) -> tuple[int, int] | None:
+    """Which file it is. SQLite goes on writing into a file that was removed or replaced; we do not."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    try:
+        status = Path(str(url.database)).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _revision(connection: Connection, which: str) -> str | None:
+    table = version_table(which)
+    if not inspect(connection).has_table(table):
+        return None
+    query = text(f"SELECT version_num FROM {table}")  # noqa: S608 - a name of ours
+    return connection.execute(query).scalar_one_or_none()
 
 
 def _parse(url: str) -> URL:

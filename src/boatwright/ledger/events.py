@@ -38,11 +38,19 @@ class Appended:
 
 
 @dataclass(frozen=True, slots=True)
+class _Item:
+    payload: Payload
+    text: str
+    """The payload as stored: made before the head row is held."""
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Batch:
     """One call's events and the envelope they share."""
 
     stream: str
-    items: Sequence[tuple[Payload, str]]
+    items: Sequence[_Item]
     repository: str | None
     causation_id: str | None
     correlation_id: str | None
@@ -119,10 +127,11 @@ class EventLog:
         """Write ``(payload, key)`` pairs in one transaction: all of them or none. Otherwise as
         :meth:`append`.
         """
-        batch = _Batch(
-            stream, items, repository, causation_id, correlation_id, expected_sequence, tuple(tags)
-        )
         _check_text(stream, *(key for _, key in items), *tags, repository, causation_id, correlation_id)
+        prepared = [_Item(payload, rows.payload_text(payload), key) for payload, key in items]
+        batch = _Batch(
+            stream, prepared, repository, causation_id, correlation_id, expected_sequence, tuple(tags)
+        )
         if not items:
             return []
         if connection is not None:
@@ -185,7 +194,7 @@ class EventLog:
             executions.store(connection, view, stand.view)
         by_key = {**stand.known, **fresh}
         seen: set[str] = set()
-        return [_appended(by_key[key], key, fresh, seen) for _, key in batch.items]
+        return [_appended(by_key[item.key], item.key, fresh, seen) for item in batch.items]
 
     def _prepare(
         self, batch: _Batch, stand: _Stand, position: int
@@ -193,31 +202,25 @@ class EventLog:
         """The rows to insert by key, and the view after them. Nothing is written yet."""
         fresh: dict[str, rows.Row] = {}
         sequence, previous, first, view = stand.sequence, stand.hash, stand.first, stand.view
-        for payload, key in batch.items:
-            if key in stand.known or key in fresh:
+        for item in batch.items:
+            if item.key in stand.known or item.key in fresh:
                 continue
             if not fresh:
                 _check_expected(batch, stand)
-            _check_legal(batch.stream, view, payload)
+            _check_legal(batch.stream, view, item.payload)
             sequence += 1
             position += 1
-            row = self._row(batch, payload, key, first, sequence=sequence, position=position)
+            row = self._row(batch, item, first, sequence=sequence, position=position)
             row["hash"] = previous = rows.link(previous, row)
-            fresh[key] = row
+            fresh[item.key] = row
             first = first or row
             view = fold(view, rows.to_event(row))
         return fresh, view
 
     def _row(
-        self,
-        batch: _Batch,
-        payload: Payload,
-        key: str,
-        first: rows.Row | None,
-        *,
-        sequence: int,
-        position: int,
+        self, batch: _Batch, item: _Item, first: rows.Row | None, *, sequence: int, position: int
     ) -> dict[str, Any]:
+        payload = item.payload
         event_id = self._ids.event_id()
         named = payload.repository if isinstance(payload, FeatureRequested) else ""
         return {
@@ -225,12 +228,12 @@ class EventLog:
             "sequence": sequence,
             "position": position,
             "event_id": event_id,
-            "key": key,
+            "key": item.key,
             "type": payload.type,
             "time": to_text(self._clock.now()),
             "causation_id": batch.causation_id,
             "correlation_id": batch.correlation_id or (first["correlation_id"] if first else event_id),
-            "payload": rows.payload_text(payload),
+            "payload": item.text,
             "schema_version": payload.schema_version,
             "producer": self._producer,
             "tenant": first["tenant"] if first else self._tenant,
@@ -256,7 +259,7 @@ def _stand(connection: Connection, batch: _Batch) -> _Stand:
     ).one_or_none()
     if head is None:
         return _Stand(0, rows.GENESIS, None, {}, None)
-    keys = [key for _, key in batch.items]
+    keys = [item.key for item in batch.items]
     query = select(events).where(
         events.c.stream == batch.stream, or_(events.c.sequence == 1, events.c.key.in_(keys))
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, false, insert, select, update
+from sqlalchemy import Connection, Select, delete, false, func, insert, select, update
 
 from boatwright import errors
 from boatwright.ledger import rows
@@ -39,10 +39,11 @@ class Executions:
         ``errors.NotFound`` when there is none, ``errors.BadInput`` naming the candidates when there are
         several.
         """
-        query = select(executions.c.view).where(executions.c.id.startswith(prefix, autoescape=True))
+        same = func.substr(executions.c.id, 1, len(prefix)) == prefix  # LIKE knows no case on SQLite
+        query = select(executions.c.view).where(same)
         found = self._views(query.order_by(executions.c.id).limit(_CANDIDATES + 1))
         exact = [view for view in found if view.id == prefix]
-        if len(found) == 1 or exact:
+        if prefix and (len(found) == 1 or exact):
             return (exact or found)[0]
         if not found or not prefix:
             raise errors.NotFound(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from boatwright import errors
 from boatwright.ledger import unavailable
@@ -51,6 +53,20 @@ def read(path: Path) -> bytes:
         raise errors.NotFound(f"{path} does not exist", subject=str(path)) from error
     except OSError as error:
         raise unavailable.from_file(error, path) from error
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """``path`` opened for reading; a link is not followed. ``errors.NotFound`` when it is not a plain
+    file.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise errors.NotFound(f"{path} cannot be read: {error.strerror}", subject=str(path)) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise errors.NotFound(f"{path} is not a file", subject=str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def sync_directory(directory: Path) -> None:

@@ -43,13 +43,16 @@ class Leases:
     def claim(self, worker: str, *, host: str, pid: int, release: str, queue: str) -> WorkerLock:
         """Say that ``worker`` is alive: the lock first, then the row."""
         lock = WorkerLock(self._path(worker))
-        dialect: Any = postgresql if self._database.dialect == "postgresql" else sqlite
-        now = self._now()
-        row = {"host": host, "pid": pid, "release": release, "queue": queue}
-        stored = dialect.insert(leases).values(worker=worker, started=now, beat=now, **row)
-        with self._database.write() as writer:
-            writer.execute(stored.on_conflict_do_update(index_elements=["worker"], set_={"beat": now, **row}))
+        self.renew(worker, host=host, pid=pid, release=release, queue=queue)
         return lock
+
+    def renew(self, worker: str, *, host: str, pid: int, release: str, queue: str) -> None:
+        """Write the row of a worker whose lock is held; somebody may have given it up meanwhile."""
+        dialect: Any = postgresql if self._database.dialect == "postgresql" else sqlite
+        row = {"host": host, "pid": pid, "release": release, "queue": queue, "beat": self._now()}
+        stored = dialect.insert(leases).values(worker=worker, started=self._now(), **row)
+        with self._database.write() as writer:
+            writer.execute(stored.on_conflict_do_update(index_elements=["worker"], set_=row))
 
     def beat(self, worker: str) -> bool:
         """Still alive. False when the row is gone: somebody gave this worker up."""

@@ -29,6 +29,9 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+REVISIONS = {"ledger": "0001"}
+"""The Alembic revision this release's tables stand at."""
+
 _Counter = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only an INTEGER primary key
 
 ledger_head = Table(
@@ -229,6 +232,11 @@ forge_checks = Table(
     Column("updated", Text, nullable=False),
 )
 Index("forge_checks_commit", forge_checks.c.repository, forge_checks.c.commit)
+
+
+def version_table(which: str) -> str:
+    """The table that holds the revision; a name of its own, because the database may be shared."""
+    return f"{which}_version"
 
 
 def canonical(value: Any) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Delete, RowMapping, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from boatwright import errors
 from boatwright.ledger.database import Database
 from boatwright.ledger.inbox import Inbox
 from boatwright.ledger.tables import from_text, live_turns, to_text, turn_numbers
@@ -86,6 +87,20 @@ class Turns:
             query = query.where(live_turns.c.execution == execution)
         with self._database.read() as reader:
             return [_claimed(row) for row in reader.execute(query).mappings()]
+
+    def check_live(self, connection: Connection, execution: str, turn: int) -> None:
+        """Raise ``errors.Stopped`` unless this is the live turn until the transaction of ``connection`` ends."""
+        query = select(live_turns.c.turn).where(
+            live_turns.c.execution == execution, live_turns.c.turn == turn
+        )
+        if connection.execute(query.with_for_update(read=True)).first() is None:
+            raise errors.Stopped(f"turn {turn} of {execution} has been ended by another", subject=execution)
+
+    def last(self, execution: str) -> int:
+        """The number of the newest turn; 0 before the first."""
+        query = select(turn_numbers.c.last).where(turn_numbers.c.execution == execution)
+        with self._database.read() as reader:
+            return int(reader.execute(query).scalar_one_or_none() or 0)
 
     def is_live(self, execution: str, turn: int) -> bool:
         with self._database.read() as reader:

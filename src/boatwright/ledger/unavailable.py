@@ -80,6 +80,16 @@ def from_database(error: exc.SQLAlchemyError, url: URL) -> errors.StoreUnavailab
     return errors.StoreUnavailable(f"{where} {fault}; nothing was lost", subject=where, next_moves=(remedy,))
 
 
+def gone(url: URL) -> errors.StoreUnavailable:
+    """The sentence for a database file that was removed or replaced while it was in use."""
+    where = place(url)
+    return errors.StoreUnavailable(
+        f"{where} is gone: the file was removed or replaced while it was in use",
+        subject=where,
+        next_moves=("put the file back if it was moved", "then start this process again"),
+    )
+
+
 def from_file(error: OSError, path: object) -> errors.StoreUnavailable:
     """The sentence for a file of ours that could not be written or read."""
     reason, remedy = _FILES.get(

@@ -38,6 +38,8 @@ AFTER_THE_END = frozenset(
         "turn.started",
         "turn.ended",
         "command.received",
+        "budget.raised",
+        "head.approved",
         "model.called",
         "effect.intended",
         "comment.posted",
@@ -48,7 +50,7 @@ AFTER_THE_END = frozenset(
         "resources.released",
     }
 )
-"""Audit and clean-up: what may still be written after COMPLETED, FAILED or CANCELLED (SM-03)."""
+"""Audit, clean-up and what people say too late: all that is still written after an end (SM-03)."""
 
 
 def refusal(view: ExecutionView | None, payload: Payload) -> str | None:
@@ -69,17 +71,15 @@ def refusal(view: ExecutionView | None, payload: Payload) -> str | None:
 
 
 def legal(view: ExecutionView, to: State) -> bool:
-    """Whether an event may move ``view`` to ``to``; the table, and the three cases that depend on what was
-    done.
-    """
+    """Whether an event may move ``view`` to ``to``: by the table, or for what was done before."""
     if to in LEGAL[view.state]:
         return True
     if view.state is State.PENDING and to in WORKING:
         return view.resumed
     if view.state is State.ANALYZING and to is State.EXECUTING:
         return view.plan_hash is not None  # the plan of an earlier turn stands
-    if view.state is State.PARKED and to is State.COMPLETED:
-        return view.pull_request is not None  # merged by a person while we were parked
+    if to is State.COMPLETED and view.state not in FINISHED:
+        return view.pull_request is not None  # a person merged it, whatever we were doing
     return False
 
 

@@ -1,1 +1,1 @@
-
+"""HTTP doors. Today: health; webhooks and the API come with the forges."""

@@ -12,7 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from boatwright import errors
-from boatwright.bottle import archive, binary, cgroups, doctor, mounts, processes, seccomp, stopping, toolchain, uids
+from boatwright.bottle import (
+    archive,
+    binary,
+    cgroups,
+    doctor,
+    mounts,
+    processes,
+    seccomp,
+    stopping,
+    toolchain,
+    uids,
+)
 from boatwright.bottle.execution import Execution
 from boatwright.bottle.limits import Enforced, capabilities
 from boatwright.bottle.line import Line
@@ -20,6 +31,7 @@ from boatwright.bottle.protocol import WORKSPACE, Bind, BottleSpec, Missing, OnO
 from boatwright.bottle.running import Run, Streams
 from boatwright.bottle.store import Place, Store, give
 from boatwright.config.paths import StateDir
+from boatwright.egress.forwarder import FORWARDER_SOURCE
 from boatwright.values.clock import Clock, Ids
 from boatwright.values.process import ExecResult, Limits
 
@@ -91,7 +103,8 @@ class BubblewrapBottle:
         """
         await self._awake.wait()
         streams = Streams(stdin, separate_stdout, on_output, sink)
-        shown, notes = mounts.possible((*self.spec.binds, *binds), self.workspace, self.home)
+        wanted = self._backend.shelf.within_reach((*self.spec.binds, *binds), self.uid)
+        shown, notes = mounts.possible(wanted, self.workspace, self.home)
         line = self._backend.line(
             self._place, argv, cwd=cwd, environment=environment or {}, limits=limits, binds=shown,
             capabilities=capabilities,
@@ -155,15 +168,14 @@ class Bubblewrap:
         ids: Ids,
         environment: Mapping[str, str] | None = None,
         uids: range | None = None,
-        forwarder: bytes | None = None,
     ) -> None:
         self._state = state
         self._clock = clock
         self._ids = ids
         self._environment = dict(os.environ if environment is None else environment)
         self._uids = uids
-        self._forwarder = forwarder
         self._store = Store(state, uids)
+        self.shelf = mounts.Shelf(state.run / "shelf")
         self._bottles: dict[str, BubblewrapBottle] = {}
 
     @property
@@ -271,7 +283,7 @@ class Bubblewrap:
             binds=tuple(binds),
             capabilities=tuple(capabilities),
             wire=place.spec.wire,
-            forwarder=self._forwarder_source() if place.spec.wire else None,
+            forwarder=FORWARDER_SOURCE.encode() if place.spec.wire else None,
             command=tuple(argv),
         )
 
@@ -279,15 +291,6 @@ class Bubblewrap:
         token = self._ids.token()
         group = self.groups.group(f"{place.root.name}-{token[:8]}")
         return Execution(Run(line, streams), group, self._clock, place.running / token)
-
-    def _forwarder_source(self) -> bytes:
-        if self._forwarder is None:
-            from boatwright.egress.forwarder import FORWARDER_SOURCE  # noqa: PLC0415 - only wired bottles need it
-
-            self._forwarder = (
-                FORWARDER_SOURCE.encode() if isinstance(FORWARDER_SOURCE, str) else FORWARDER_SOURCE
-            )
-        return self._forwarder
 
     def _give_wire(self, wire: Path, place: Place) -> None:
         """The wire's directory is the bottle's to enter and nobody else's; the socket in it is the proxy's."""

@@ -1,0 +1,58 @@
+# Every target sets itself up. PYTHON=/path/to/python3 chooses the interpreter; UV= (empty) insists on pip.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-packages chaos bench check format docs lock dist clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
+
+setup: ## make .venv from constraints/dev.txt; the other targets call it
+	@./tools/setup.sh
+
+demo: setup ## issue → plan → bottle → proof → pull request, on a sample repository; no key, no server, no root
+	@$(BIN)/boatwright demo
+
+test: setup ## all tests but the long ones
+	$(PYTEST) -n 2 -m "not chaos and not bench and not packages" $(ARGS)
+
+test-packages: setup ## the tests that fetch small public packages through the configured client
+	$(PYTEST) -m packages $(ARGS)
+
+chaos: setup ## kill everything at every crash point, the long form
+	$(PYTEST) -m chaos $(ARGS)
+
+bench: setup ## ratios against limits measured in the same run
+	$(BIN)/python -m benchmarks $(ARGS)
+
+check: setup ## format, lint, types, import rule, tree rules, generated docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/check_tree.py
+	$(BIN)/python tools/check_docs.py
+
+format: setup ## let ruff format and mend what it can
+	$(BIN)/ruff check --fix-only --exit-zero .
+	$(BIN)/ruff format .
+
+docs: setup ## write the generated pages anew
+	$(BIN)/python tools/check_docs.py --write
+
+lock: ## resolve constraints/*.txt anew (needs uv); ARGS=--upgrade moves all versions
+	python3 tools/lock.py $(ARGS)
+
+dist: setup ## a wheel and a source distribution in dist/
+	$(BIN)/python -m build --no-isolation --outdir dist .
+
+clean: ## remove what the targets made; the state directory stays
+	rm -rf .venv .setup.lock dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,29 @@
+"""Providers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from boatwright import errors
+from boatwright.agents import heavy
+from boatwright.agents.protocol import Provider
+
+
+def _builtin() -> Provider:
+    made: Provider = heavy.builtin().Builtin()
+    return made
+
+
+_MAKERS: Mapping[str, Callable[[], Provider]] = {"builtin": _builtin}
+NAMES = tuple(sorted(_MAKERS))
+
+
+def provider(name: str) -> Provider:
+    """The provider of that name. Raises ``errors.BadInput`` listing the names there are."""
+    maker = _MAKERS.get(name)
+    if maker is None:
+        raise errors.BadInput(
+            f"'{name}' is not a provider; there are: {', '.join(NAMES)}", subject=name,
+            next_moves=tuple(f"--agent {known}" for known in NAMES),
+        )  # fmt: skip
+    return maker()

@@ -1,0 +1,103 @@
+"""Commands about the host and the repository: doctor, init, gc."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from boatwright import errors
+from boatwright.cli import common
+from boatwright.rules import detect
+from boatwright.stages import sweep
+from boatwright.stages.house import House
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> int:
+    """What this host can do, what is missing, and the command that fixes it. Exit 3 when no bottle can be made."""
+    with common.opened() as (house, engine):
+        missing = house.backend.missing()
+        report = _report(house)
+        if as_json:
+            common.emit_json(
+                {"missing": missing, "report": report, "state": house.state.root, "workers": engine.workers()}
+            )
+            return errors.MissingPart.exit_code if missing else 0
+        for name, value in report.items():
+            common.say(f"{name:<22} {value}")
+        common.say(f"{'state':<22} {house.state.root}")
+        common.say(f"{'workers':<22} {len(engine.workers())} alive")
+        for part in missing:
+            common.say(f"\nmissing: {part.what}. {part.why}")
+            common.moves((part.remedy,))
+    return errors.MissingPart.exit_code if missing else 0
+
+
+def _report(house: House) -> dict[str, str]:
+    """What this host can do: the program that makes bottles, and how each limit is enforced."""
+    report = {"release": house.release, "backend": house.backend.name}
+    try:
+        report["bubblewrap"] = str(house.backend.bwrap.path)
+    except errors.MissingPart as missing:
+        report["bubblewrap"] = f"missing: {missing}"
+    for limit in house.backend.capabilities():
+        report[f"limit on {limit.limit}"] = f"{limit.strength}: {limit.by}"
+    return report
+
+
+def init(
+    repo: Annotated[Path, typer.Option("--repo", help="The repository's directory.")] = Path(),
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> int:
+    """Write a commented .boatwright.yml by looking at the repository."""
+    root = repo.expanduser().absolute()
+    target = root / ".boatwright.yml"
+    if not (root / ".git").exists():
+        raise errors.BadInput(
+            f"{root} is not a git repository", subject=str(root), next_moves=("--repo PATH",)
+        )
+    if target.exists() and not force:
+        raise errors.BadInput(f"{target} exists already", subject=str(target), next_moves=("--force",))
+    paths, read = _survey(root)
+    found = detect.detect(paths, read)
+    target.write_text(detect.policy_text(found), encoding="utf-8")
+    common.say(f"wrote {target}: {found.language}, tests by `{found.test_command or '—'}`")
+    common.say("commit it to the base branch: that is where it is read from")
+    return 0
+
+
+def _survey(root: Path) -> tuple[list[str], Callable[[str], str | None]]:
+    """The files of a work tree, and a way to read a small one. Links are not followed."""
+    paths = []
+    for directory, names, files in os.walk(root):
+        names[:] = [name for name in names if name not in SKIPPED]
+        paths += [str((Path(directory) / name).relative_to(root)) for name in files]
+
+    def read(path: str) -> str | None:
+        place = root / path
+        if place.is_symlink() or not place.is_file() or place.stat().st_size > SURVEY_CAP:
+            return None
+        return place.read_text("utf-8", "replace")
+
+    return sorted(paths), read
+
+
+SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", "dist", "build"})
+SURVEY_CAP = 64 << 10
+
+
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
+    days: Annotated[int, typer.Option(help="Keep what is younger.")] = 30,
+) -> int:
+    """Remove what nothing names any more: old artifacts, environments, bottles of finished executions."""
+    with common.opened() as (house, _):
+        freed = asyncio.run(sweep.collect(house, older_than=timedelta(days=days), dry_run=dry_run))
+        for kind, (count, size) in sorted(freed.items()):
+            common.say(f"{kind:<14} {count:>6} {'would go' if dry_run else 'gone'}, {size / 1e6:.1f} MB")
+    return 0

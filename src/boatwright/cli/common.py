@@ -1,0 +1,107 @@
+"""What every command shares: open the house, ask who is typing, print, leave with the right code."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import shutil
+import sys
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from rich.console import Console
+
+from boatwright import errors
+from boatwright.cli.safe import printable
+from boatwright.intake import request
+from boatwright.rules import naming
+from boatwright.stages.house import House
+from boatwright.workflows.assembly import engine_for
+from boatwright.workflows.engine import Engine
+
+out = Console(highlight=False, soft_wrap=True, markup=False)
+err = Console(highlight=False, soft_wrap=True, markup=False, stderr=True)
+
+T = TypeVar("T")
+
+
+@contextmanager
+def opened() -> Iterator[tuple[House, Engine]]:
+    """The house and its engine for one command."""
+    house = House.open(producer="cli")
+    try:
+        yield house, engine_for(house)
+    finally:
+        house.close()
+
+
+def wait(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run one coroutine; the only place where a command enters the event loop."""
+    return asyncio.run(coroutine)
+
+
+def me() -> str:
+    """Who is typing, for the record. Not an authority: the local forge trusts whoever may write its state."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "local"
+
+
+def program() -> str:
+    """How this program was called, to print commands people can copy."""
+    called = Path(sys.argv[0])
+    return "boatwright" if shutil.which("boatwright") or called.name != "boatwright" else str(called)
+
+
+def repository_of(named: str) -> str:
+    """The repository id of a path or URL on the command line."""
+    return naming.repository_id(request.resolve_source(named))
+
+
+def emit_json(value: object) -> None:
+    """One JSON document on stdout: sorted keys, decimals as strings, times in ISO 8601."""
+    json.dump(plain(value), sys.stdout, indent=2, sort_keys=True)
+    sys.stdout.write("\n")
+
+
+def plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Decimal | Path):
+        return str(value)
+    return value
+
+
+def say(text: str = "") -> None:
+    """Print text that may hold words of strangers: control characters are shown, never obeyed."""
+    out.print(printable(text))
+
+
+def complain(error: errors.BoatwrightError) -> None:
+    """The one clear sentence, then what to do next."""
+    err.print(f"boatwright: {printable(str(error))}")
+    moves(error.next_moves, to=err)
+
+
+def moves(next_moves: Sequence[str], *, to: Console = out) -> None:
+    for move in next_moves:
+        to.print(f"  → {printable(move)}")

@@ -1,0 +1,90 @@
+"""Commands that move an execution (cancel, resume, retry) and the processes that do the work (worker, serve)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from boatwright.cli import common
+from boatwright.cli import run as run_command
+from boatwright.intake import commands
+from boatwright.server import health
+from boatwright.stages.house import House
+from boatwright.workflows.engine import Engine
+
+Execution = Annotated[str, typer.Argument(help="The execution, or the start of its id.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Leave the work to a running worker.")]
+
+
+class Stage(StrEnum):
+    ANALYZE = "analyze"
+    PLAN = "plan"
+    BUILD = "build"
+    VERIFY = "verify"
+    DELIVER = "deliver"
+
+
+def cancel(
+    execution: Execution, reason: Annotated[str, typer.Option(help="Why.")] = "cancelled by a person"
+) -> int:
+    """Stop an execution for good, at its next step; its bottle is destroyed."""
+    with common.opened() as (house, engine):
+        view = house.ledger.executions.find(execution)
+        common.wait(commands.cancel(house, engine, view.id, reason=reason, by=common.me()))
+        common.say(f"{view.id} is told to stop")
+        return common.wait(carry_on(house, engine, view.id, quiet=True))
+
+
+def resume(execution: Execution, detach: Detach = False) -> int:
+    """Go on from the last completed step."""
+    with common.opened() as (house, engine):
+        view = house.ledger.executions.find(execution)
+        common.wait(commands.resume(house, engine, view.id, by=common.me(), private=not detach))
+        return common.wait(run_command.follow(house, engine, view.id)) if not detach else 0
+
+
+def retry(
+    execution: Execution,
+    stage: Annotated[Stage, typer.Option("--from", help="The first stage to do afresh.")] = Stage.BUILD,
+    detach: Detach = False,
+) -> int:
+    """Do a stage, and what follows it, afresh; the work saved so far stays."""
+    with common.opened() as (house, engine):
+        view = house.ledger.executions.find(execution)
+        common.wait(
+            commands.retry(house, engine, view.id, stage=stage.value, by=common.me(), private=not detach)
+        )
+        return common.wait(run_command.follow(house, engine, view.id)) if not detach else 0
+
+
+async def carry_on(house: House, engine: Engine, execution: str, *, quiet: bool = False) -> int:
+    """After a command that starts a turn: a live worker has it, or it is worked on here."""
+    if engine.has_worker():
+        if not quiet:
+            common.say(f"a worker has it; follow it with: boatwright events {execution} --follow")
+        return 0
+    return await run_command.follow(house, engine, execution)
+
+
+def worker() -> int:
+    """Work on whatever waits, until told to stop (SIGTERM drains for 60 s)."""
+    with common.opened() as (house, engine):
+        house.require_bottle()
+        common.say(f"worker of release {house.release} on {house.state.root}; stop it with Ctrl-C")
+        common.wait(engine.run_worker(lambda execution, line: common.say(f"{execution}  {line}")))
+    return 0
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address of /health; anything but loopback is refused.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of /health.")] = 8642,
+) -> int:
+    """A worker and `GET /health` for supervisors."""
+    with common.opened() as (house, engine):
+        house.require_bottle()
+        common.wait(health.serve(house, engine, host=host, port=port, say=common.say))
+    return 0

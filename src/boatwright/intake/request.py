@@ -1,0 +1,174 @@
+"""A new request: look at the repository, hold it against the host's ceiling, write it down once, start a turn."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from boatwright import errors
+from boatwright.agents import registry
+from boatwright.config.effective import Flags
+from boatwright.git import worktree
+from boatwright.git.mirror import Mirror
+from boatwright.rules import naming
+from boatwright.stages import ground
+from boatwright.stages.house import House
+from boatwright.values.events import FeatureRequested
+from boatwright.values.usage import Cap, ModelRef
+from boatwright.workflows.engine import Engine
+
+TITLE_CAP = 200
+BODY_CAP = 64_000
+DEFAULTS = (("ANTHROPIC_API_KEY", "anthropic:claude-sonnet-4-5"), ("OPENAI_API_KEY", "openai:gpt-5"))
+"""The model when nobody named one, by the key that is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a person asks for, as it was typed. ``repository`` is a path or a URL."""
+
+    repository: str
+    text: str | None = None
+    issue: int | None = None
+    base: str | None = None
+    setup: str | None = None
+    test: str | None = None
+    model: str | None = None
+    agent: str | None = None
+    budget: str | None = None
+    only_plan: bool = False
+    by: str = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    execution: str
+    request: FeatureRequested
+    notices: tuple[str, ...]
+
+
+async def look(house: House, ask: Ask) -> tuple[FeatureRequested, tuple[str, ...]]:
+    """Everything that can be refused is refused here, before anything is written or spent."""
+    if (ask.text is None) == (ask.issue is None):
+        raise errors.BadInput('say what to do: either --text "…" or --issue N, not both')
+    repository, mirror = await open_repository(house, ask.repository)
+    base_ref, commit = await asyncio.to_thread(mirror.fetch_base, ask.base)
+    await house.forge.add_repository(repository, source=mirror.source, default_branch=base_ref)
+    title, body = await _words(house, repository, ask)
+    flags = Flags(
+        model=ask.model, agent=ask.agent, budget=ask.budget, setup_command=ask.setup, test_command=ask.test
+    )
+    effective = await ground.effective_at(house, mirror, commit, flags)
+    _refuse_empty(effective.budget, ask.budget)
+    model = choose_model(house, effective.model)
+    registry.provider(effective.agent)
+    request = FeatureRequested(
+        repository=repository,
+        source=mirror.source,
+        issue=ask.issue,
+        title=title,
+        body=body,
+        text_digest=hashlib.sha256(f"{title}\0{body}".encode()).hexdigest(),
+        base_ref=base_ref,
+        base_commit=commit,
+        model=str(model),
+        agent=effective.agent,
+        budget=effective.budget,
+        setup_command=ask.setup,
+        test_command=ask.test,
+        only_plan=ask.only_plan,
+        requested_by=ask.by,
+    )
+    return request, await asyncio.to_thread(worktree.notices, mirror.source)
+
+
+async def accept(house: House, engine: Engine, ask: Ask, *, private: bool) -> Accepted:
+    """Write the request down and start its first turn. Two at once on one issue: the second gets a Conflict.
+
+    ``private`` keeps the turn for this process (a foreground run); a worker takes over if it dies.
+    """
+    request, notices = await look(house, ask)
+    execution = house.ids.execution_id()
+    await asyncio.to_thread(_set_caps, house, execution, request.budget)
+    await asyncio.to_thread(engine.request, execution, request, private=private)
+    return Accepted(execution=execution, request=request, notices=notices)
+
+
+async def open_repository(house: House, named: str) -> tuple[str, Mirror]:
+    """The repository id of a path or URL, and its mirror."""
+    source = resolve_source(named)
+    repository = naming.repository_id(source)
+    return repository, await asyncio.to_thread(Mirror.open, house.state, repository, source)
+
+
+async def register(house: House, named: str) -> str:
+    """Make a repository known to the local forge, so that it can hold issues; returns its id."""
+    repository, mirror = await open_repository(house, named)
+    base_ref, _ = await asyncio.to_thread(mirror.fetch_base, None)
+    await house.forge.add_repository(repository, source=mirror.source, default_branch=base_ref)
+    return repository
+
+
+def resolve_source(text: str) -> str:
+    """An absolute path, or a URL as it is."""
+    if "://" in text or text.startswith("git@"):
+        return text
+    path = Path(text).expanduser().absolute()
+    if not path.is_dir():
+        raise errors.BadInput(
+            f"there is no repository at {path}",
+            subject=str(path),
+            next_moves=("name a directory or a URL: --repo PATH",),
+        )
+    return str(path)
+
+
+def choose_model(house: House, asked: str | None) -> ModelRef:
+    """The one that was named, by whomever; else the provider whose key this environment holds."""
+    if asked:
+        model = ModelRef.parse(asked)
+        if model.provider == "scripted":
+            return ModelRef(provider="scripted", name=str(_existing(model.name)))
+        return model
+    for variable, default in DEFAULTS:
+        if house.environment.get(variable):
+            return ModelRef.parse(default)
+    raise errors.BadInput(
+        "no model: no --model was given and neither ANTHROPIC_API_KEY nor OPENAI_API_KEY is set",
+        next_moves=("export ANTHROPIC_API_KEY=…", "or try without a key: --model scripted:FILE"),
+    )
+
+
+def _existing(name: str) -> Path:
+    path = Path(name).expanduser().absolute()
+    if not path.is_file():
+        raise errors.BadInput(f"there is no scripted model at {path}", subject=str(path))
+    return path
+
+
+async def _words(house: House, repository: str, ask: Ask) -> tuple[str, str]:
+    if ask.issue is not None:
+        issue = await house.forge.issue(repository, ask.issue)
+        return issue.title[:TITLE_CAP], issue.body[:BODY_CAP]
+    text = (ask.text or "").strip()
+    if not text:
+        raise errors.BadInput("the text is empty: say what should change", next_moves=('--text "…"',))
+    return text.splitlines()[0][:TITLE_CAP], text[:BODY_CAP]
+
+
+def _refuse_empty(budget: Cap, asked: str | None) -> None:
+    if budget.usd == 0 or budget.tokens == 0:
+        raise errors.BadInput(
+            f"a budget of {asked or budget} admits no call at all",
+            subject=asked or str(budget),
+            next_moves=("--budget 5usd",),
+        )
+
+
+def _set_caps(house: House, execution: str, cap: Cap) -> None:
+    """The execution's own cap and the host's day, both hard."""
+    budgets = house.wire.budgets()
+    budgets.set_cap("host", "*", house.settings.budget.host_per_day, hard=True)
+    budgets.set_cap("execution", execution, cap, hard=True)

@@ -1,0 +1,121 @@
+"""What kind of repository is this, and does its base stand? Answered before any token is spent."""
+
+from __future__ import annotations
+
+from boatwright import crash, errors
+from boatwright.git.mirror import Mirror
+from boatwright.rules import proof as rules
+from boatwright.stages import environments, ground, running
+from boatwright.stages.ground import Ground
+from boatwright.stages.house import House
+from boatwright.values.chapters import Analysis, Work
+from boatwright.values.context import Context
+from boatwright.values.events import AnalysisCompleted, AnalysisStarted, BaseProven, EnvironmentPrepared
+from boatwright.values.proof import CaseOutcome, RunReport
+
+
+async def run(context: Context, house: House, asked: Work) -> Analysis:
+    """Prepare the environment and prove the base; a missing toolchain or a base that does not stand parks here."""
+    view = await house.view(context.execution)
+    started = AnalysisStarted(base_commit=view.base_commit)
+    await context.emit(started, key=f"t{context.turn}:analysis.started")
+    house.require_bottle()
+    mirror = house.mirror(view)
+    here = await ground.of_commit(house, view, mirror, view.base_commit)
+    context.say(f"{here.language}, tests by `{here.test_line}` ({here.command_source})")
+    await _prepare(context, house, mirror, here)
+    report, digest, cached = await running.base_report(
+        context, house, mirror, here, afresh=asked.fresh_from == "analyze"
+    )
+    crash.point("base.proven")
+    await _record(context, here, report, digest, cached)
+    _must_stand(report, here)
+    return Analysis(
+        base_commit=view.base_commit,
+        language=here.language,
+        test_line=here.test_line,
+        setup_line=here.setup_line,
+        command_source=here.command_source,
+        rounds=here.effective.gate_rounds,
+        base_report=digest,
+        failing_before=failing(report),
+    )
+
+
+def failing(report: RunReport) -> tuple[str, ...]:
+    return tuple(
+        sorted(case.id for case in report.cases if case.outcome in {CaseOutcome.FAILED, CaseOutcome.ERROR})
+    )
+
+
+async def _prepare(context: Context, house: House, mirror: Mirror, here: Ground) -> None:
+    prepared = await environments.prepare(context, house, mirror, here, here.commit, here.commit)
+    crash.point("environment.prepared")
+    event = EnvironmentPrepared(
+        key=prepared.key,
+        commit=here.commit,
+        seconds=prepared.seconds,
+        cached=prepared.cached,
+        network=str(here.effective.network),
+        log=await house.keep("log", prepared.log),
+    )
+    await context.emit(event, key=f"t{context.turn}:environment.prepared")
+
+
+async def _record(context: Context, here: Ground, report: RunReport, digest: str, cached: bool) -> None:
+    proven = BaseProven(
+        commit=here.commit,
+        report=digest,
+        passed=report.count(CaseOutcome.PASSED),
+        failed=report.count(CaseOutcome.FAILED) + report.count(CaseOutcome.ERROR),
+        skipped=report.count(CaseOutcome.SKIPPED),
+        failing_before=failing(report)[:200],
+        how_read=report.how_read,
+        seconds=report.seconds,
+        cached=cached,
+    )
+    await context.emit(proven, key=f"t{context.turn}:base.proven")
+    estimate = rules.estimated_seconds(report.seconds)
+    context.say(
+        f"base: {proven.passed} pass, {proven.failed} fail ({report.how_read}); "
+        f"the proof will take about {estimate:.0f} s"
+    )
+    completed = AnalysisCompleted(
+        language=here.language,
+        files=len(here.paths),
+        setup_command=here.setup_line,
+        test_command=here.test_line,
+        command_source=here.command_source,
+        estimated_proof_seconds=estimate,
+    )
+    await context.emit(completed, key=f"t{context.turn}:analysis.completed")
+
+
+def _must_stand(report: RunReport, here: Ground) -> None:
+    """Park where the base gives nothing to compare with, or where the proof would take too long."""
+    if report.limit is not None:
+        raise errors.Parked(
+            f"the base's own tests hit the {report.limit} limit after {report.seconds:.0f} s",
+            code="base_tests",
+            subject=here.test_line,
+        )
+    if report.exit_code in {126, 127}:
+        raise errors.Parked(
+            f"the test command `{here.test_line}` cannot be started in the bottle (exit {report.exit_code})",
+            code="toolchain",
+            subject=here.test_line,
+        )
+    if report.exit_code != 0 and not report.count(CaseOutcome.PASSED):
+        raise errors.Parked(
+            f"on the base no test passes with `{here.test_line}` (exit {report.exit_code}): nothing to hold the "
+            "change against",
+            code="base_tests",
+            subject=here.test_line,
+        )
+    minutes = rules.estimated_seconds(report.seconds) / 60
+    if minutes > here.policy.proof.max_minutes:
+        raise errors.Parked(
+            f"the proof would take about {minutes:.0f} minutes; the limit is {here.policy.proof.max_minutes}",
+            code="proof_time",
+            subject=here.test_line,
+        )

@@ -1,0 +1,83 @@
+"""The agent's bottle of an execution: made once, frozen when people have the turn, thawed when it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+
+from boatwright import crash
+from boatwright.bottle.protocol import Bottle, BottleSpec
+from boatwright.git.mirror import Mirror
+from boatwright.stages import environments, ground
+from boatwright.stages.house import House, last
+from boatwright.values.chapters import Analysis
+from boatwright.values.context import Context
+from boatwright.values.events import BottleCreated, BottleDestroyed, BottleFrozen, BottleThawed
+
+
+def slug_of(execution: str) -> str:
+    return f"{execution}-agent"
+
+
+async def of_agent(context: Context, house: House, mirror: Mirror, analysis: Analysis) -> Bottle:
+    """The live bottle; else the frozen one thawed; else a new one."""
+    slug = slug_of(context.execution)
+    here = await ground.of_commit(house, await house.view(context.execution), mirror, analysis.base_commit)
+    prepared = await environments.prepare(context, house, mirror, here, here.commit, here.commit)
+    spec = BottleSpec(
+        slug=slug,
+        purpose="agent",
+        limits=here.effective.limits,
+        binds=prepared.binds,
+        environment=prepared.environment(house.backend.toolchain.path),
+    )
+    frozen = await _frozen(context, slug)
+    if frozen is not None and await house.backend.open(slug) is None:
+        bottle = await house.backend.thaw(spec, house.ledger.artifacts.path(frozen))
+        await context.emit(BottleThawed(slug=slug, archive=frozen), key=f"t{context.turn}:bottle.thawed")
+        return bottle
+    bottle = await house.backend.create(spec)
+    crash.point("bottle.created")
+    created = BottleCreated(slug=slug, backend=house.backend.name, purpose="agent", limits={})
+    await context.emit(created, key=f"bottle.created:{slug}")
+    return bottle
+
+
+async def _frozen(context: Context, slug: str) -> str | None:
+    """The archive of the bottle if freezing was the last thing that happened to it."""
+    found: str | None = None
+    for event in await context.history():
+        payload = event.payload
+        if isinstance(payload, BottleFrozen) and payload.slug == slug:
+            found = payload.archive
+        elif isinstance(payload, BottleThawed | BottleDestroyed) and payload.slug == slug:
+            found = None
+    return found
+
+
+async def freeze(context: Context, house: House) -> None:
+    """Archive the bottle and let its directories go; nothing happens when there is none."""
+    slug = slug_of(context.execution)
+    if await house.backend.open(slug) is None:
+        return
+    archive = house.state.run / f"{slug}.freeze"
+    try:
+        await house.backend.freeze(slug, archive)
+        digest = await asyncio.to_thread(house.ledger.artifacts.put_file, "freeze", archive)
+        size = archive.stat().st_size
+    finally:
+        archive.unlink(missing_ok=True)
+    frozen = BottleFrozen(slug=slug, archive=digest, size=size)
+    await context.emit(frozen, key=f"t{context.turn}:bottle.frozen")
+    await house.backend.destroy(slug)
+
+
+async def destroy(context: Context, house: House, reason: str) -> bool:
+    """Destroy the bottle for good; says whether there was anything, frozen or live."""
+    slug = slug_of(context.execution)
+    existed = (
+        await house.backend.open(slug) is not None or last(await context.history(), BottleCreated) is not None
+    )
+    await house.backend.destroy(slug)
+    if existed:
+        await context.emit(BottleDestroyed(slug=slug, reason=reason), key=f"bottle.destroyed:{context.turn}")
+    return existed

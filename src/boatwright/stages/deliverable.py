@@ -1,0 +1,91 @@
+"""The deliverable: one clean commit on the current base, the same id however often it is made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from boatwright import crash, errors
+from boatwright.git.gitdir import Author
+from boatwright.git.mirror import Mirror
+from boatwright.git.trees import Change
+from boatwright.rules import pull_text
+from boatwright.stages.house import House
+from boatwright.values.chapters import Built, Planned
+from boatwright.values.context import Context
+from boatwright.values.event import Event
+from boatwright.values.events import BuildCompleted, DeliverableCreated
+from boatwright.values.execution import ExecutionView
+
+
+@dataclass(frozen=True, slots=True)
+class Deliverable:
+    """The commit that is judged, pushed and proposed, and what it changes against its base."""
+
+    commit: str
+    base: str
+    changes: tuple[Change, ...]
+
+
+async def make(
+    context: Context, house: House, view: ExecutionView, mirror: Mirror, planned: Planned, built: Built
+) -> Deliverable:
+    """The agent's tree on the base as it is now, as one commit.
+
+    A base that moved meanwhile is merged in; ``errors.Parked`` (conflict) names the paths where that fails. The
+    dates are those of the round's recorded end, so that a redo makes the same id.
+    """
+    when = _ended(await context.history(), built.round)
+    base = await asyncio.to_thread(_current_base, mirror, view)
+    tree = await asyncio.to_thread(_tree_on, mirror, base, view.base_commit, built.commit)
+    message = pull_text.commit_message(planned.plan, issue=view.issue, execution=view.id)
+    author = Author(*house.settings.git_identity)
+    commit = await asyncio.to_thread(
+        mirror.commit_tree, tree, (base,), message=message, author=author, when=when
+    )
+    changes = tuple(await asyncio.to_thread(mirror.changed, base, commit))
+    crash.point("deliverable.created")
+    if changes:
+        await asyncio.to_thread(mirror.pin_deliverable, view.id, built.round, commit)
+        created = DeliverableCreated(
+            round=built.round,
+            commit=commit,
+            tree=tree,
+            base_commit=base,
+            files=len(changes),
+            added=sum(c.added or 0 for c in changes),
+            deleted=sum(c.deleted or 0 for c in changes),
+        )
+        await context.emit(created, key=f"deliverable:{built.round}:{commit}")
+    return Deliverable(commit=commit, base=base, changes=changes)
+
+
+def _ended(history: Sequence[Event], number: int) -> datetime:
+    for event in history:
+        if isinstance(event.payload, BuildCompleted) and event.payload.round == number:
+            return event.time
+    raise errors.BoatwrightError(f"gate round {number} has no end in the ledger")
+
+
+def _current_base(mirror: Mirror, view: ExecutionView) -> str:
+    """Where the base branch is now; a base named by commit, or gone, stays what it was."""
+    try:
+        return mirror.fetch(view.base_ref)
+    except errors.BadInput:
+        return view.base_commit
+
+
+def _tree_on(mirror: Mirror, base: str, old_base: str, work: str) -> str:
+    if base == old_base:
+        return mirror.tree_of(work)
+    merged = mirror.merge(base, work)
+    if not merged.clean:
+        paths = ", ".join(merged.conflicts[:5])
+        raise errors.Parked(
+            f"the base moved to {base[:12]} and the work does not merge with it: {paths}",
+            code="conflict",
+            subject=base,
+        )
+    return merged.tree

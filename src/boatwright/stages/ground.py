@@ -1,0 +1,108 @@
+"""The ground an execution stands on: one commit's policy, commands and environment, held against the host's ceiling."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from boatwright import errors
+from boatwright.config import effective as effective_module
+from boatwright.config import policy as policy_module
+from boatwright.config.effective import Effective, Flags
+from boatwright.config.policy import NetworkPolicy, Policy
+from boatwright.git.mirror import Mirror
+from boatwright.rules import detect
+from boatwright.stages.house import House
+from boatwright.values.execution import ExecutionView
+
+POLICY_CAP = 256 << 10
+SURVEY_CAP = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What holds at ``commit``. ``setup_line`` and ``test_line`` are shell lines for the inside of a bottle."""
+
+    commit: str
+    paths: tuple[str, ...]
+    language: str
+    setup_line: str | None
+    test_line: str
+    command_source: str
+    effective: Effective
+
+    @property
+    def policy(self) -> Policy:
+        return self.effective.policy
+
+
+async def of_execution(house: House, execution: str) -> Ground:
+    """The ground at the execution's own base."""
+    view = await house.view(execution)
+    return await of_commit(house, view, house.mirror(view), view.base_commit)
+
+
+async def of_commit(house: House, view: ExecutionView, mirror: Mirror, commit: str) -> Ground:
+    """``errors.Parked`` (no_test_command) where nobody says how to test; policy errors pass through."""
+    flags = Flags(
+        model=view.model,
+        agent=view.agent,
+        budget=None,
+        setup_command=view.setup_command,
+        test_command=view.test_command,
+    )
+    return await asyncio.to_thread(_look, house, mirror, commit, flags)
+
+
+async def effective_at(house: House, mirror: Mirror, commit: str, flags: Flags) -> Effective:
+    """Only the policy against the ceiling: what a request is refused by before anything is written."""
+    policy = await asyncio.to_thread(policy_at, mirror, commit)
+    return effective_module.effective(house.settings, policy, flags, house.environment)
+
+
+def policy_at(mirror: Mirror, commit: str) -> Policy:
+    """The policy file of the base; its absence is the default policy."""
+    data = mirror.read(commit, policy_module.FILE, POLICY_CAP)
+    if data is None:
+        return policy_module.DEFAULT
+    try:
+        return policy_module.parse(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise errors.BadPolicy(f"{policy_module.FILE} is not UTF-8", subject=policy_module.FILE) from error
+
+
+def _look(house: House, mirror: Mirror, commit: str, flags: Flags) -> Ground:
+    effective = effective_module.effective(
+        house.settings, policy_at(mirror, commit), flags, house.environment
+    )
+    paths = tuple(mirror.paths(commit))
+    found = detect.detect(paths, lambda path: _text(mirror, commit, path))
+    test_line = effective.test_command or found.test_command
+    if not test_line:
+        raise errors.Parked(
+            f"nobody says how to test this repository: {found.why}", code="no_test_command", subject=commit
+        )
+    detected = effective.test_command is None
+    return Ground(
+        commit=commit,
+        paths=paths,
+        language=found.language,
+        test_line=test_line,
+        effective=effective,
+        setup_line=effective.setup_command or (found.setup_command if detected else None),
+        command_source="detected" if detected else effective.sources["test_command"],
+    )
+
+
+def _text(mirror: Mirror, commit: str, path: str) -> str | None:
+    """A small text file of the commit; None for what is absent, large or not text."""
+    try:
+        data = mirror.read(commit, path, SURVEY_CAP)
+    except errors.BadInput:
+        return None
+    return data.decode("utf-8", "replace") if data is not None and b"\0" not in data else None
+
+
+def wired_network(ground: Ground) -> NetworkPolicy:
+    """The network of set-up; tests get none unless the policy says so."""
+    return ground.effective.network

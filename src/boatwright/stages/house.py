@@ -1,0 +1,124 @@
+"""The house: every service a stage may need, opened once per process and handed down."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from boatwright import errors
+from boatwright.bottle.backends.bubblewrap import Bubblewrap
+from boatwright.config import release
+from boatwright.config import settings as settings_module
+from boatwright.config.paths import StateDir
+from boatwright.config.settings import Settings
+from boatwright.egress.client import WireClient
+from boatwright.forge.local import LocalForge
+from boatwright.git.mirror import Mirror
+from boatwright.ledger import Ledger
+from boatwright.values.clock import Clock, Ids, SystemClock, SystemIds
+from boatwright.values.event import Event
+from boatwright.values.events import Payload
+from boatwright.values.execution import ExecutionView
+
+
+P = TypeVar("P", bound=Payload)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The services of one process. Everything in it may be used from several tasks at once."""
+
+    state: StateDir
+    settings: Settings
+    ledger: Ledger
+    backend: Bubblewrap
+    wire: WireClient
+    forge: LocalForge
+    clock: Clock
+    ids: Ids
+    environment: Mapping[str, str]
+    release: str
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        state: StateDir | None = None,
+        environment: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        producer: str = "boatwright",
+    ) -> House:
+        environment = dict(os.environ if environment is None else environment)
+        state = create_state(state or StateDir.from_environment(environment))
+        clock = clock or SystemClock()
+        ids = ids or SystemIds(clock)
+        ledger = Ledger.open(state, clock=clock, ids=ids, producer=producer)
+        return cls(
+            state=state,
+            settings=settings_module.load(state.settings),
+            ledger=ledger,
+            backend=Bubblewrap(state, clock=clock, ids=ids, environment=environment),
+            wire=WireClient(state, environment=environment),
+            forge=LocalForge(ledger.database, state, clock=clock, ids=ids),
+            clock=clock,
+            ids=ids,
+            environment=environment,
+            release=release.current(environment),
+        )
+
+    def close(self) -> None:
+        """Let go of the database; everything else holds nothing open."""
+        self.ledger.close()
+
+    def mirror(self, view: ExecutionView) -> Mirror:
+        """The host-owned bare repository that holds this execution's history."""
+        return Mirror.open(self.state, view.repository, view.source)
+
+    async def view(self, execution: str) -> ExecutionView:
+        found = await asyncio.to_thread(self.ledger.executions.get, execution)
+        if found is None:
+            raise errors.NotFound(
+                f"there is no execution {execution}", subject=execution, next_moves=("boatwright status",)
+            )
+        return found
+
+    async def keep(self, kind: str, data: bytes) -> str:
+        """Store bytes as an artifact; the digest may be named in an event afterwards."""
+        return await asyncio.to_thread(self.ledger.artifacts.put, kind, data)
+
+    async def read(self, digest: str) -> bytes:
+        return await asyncio.to_thread(self.ledger.artifacts.get, digest)
+
+    def require_bottle(self) -> None:
+        """Refuse to begin where no bottle can be made; never weaken one."""
+        missing = self.backend.missing()
+        if missing:
+            first = missing[0]
+            raise errors.MissingPart(
+                f"no bottle can be made on this host: {first.what}. {first.why}",
+                subject=first.what,
+                next_moves=(first.remedy, "boatwright doctor"),
+            )
+
+
+def create_state(state: StateDir) -> StateDir:
+    try:
+        return state.create()
+    except OSError as error:
+        raise errors.StoreUnavailable(
+            f"the state directory {state.root} cannot be made: {error.strerror}",
+            subject=str(state.root),
+            next_moves=("set BOATWRIGHT_STATE to a directory you may write",),
+        ) from error
+
+
+def last(history: Sequence[Event], kind: type[P]) -> P | None:
+    """The newest payload of a kind in a history, or None."""
+    for event in reversed(history):
+        if isinstance(event.payload, kind):
+            return event.payload
+    return None

@@ -1,0 +1,112 @@
+"""Run a repository's tests on one commit, in a fresh bottle without a wire, and read what they said."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from boatwright.bottle import checkout
+from boatwright.bottle.environment import Prepared
+from boatwright.bottle.protocol import HOME, Bind, Bottle, BottleSpec
+from boatwright.git.mirror import Mirror
+from boatwright.rules import reports, runners
+from boatwright.rules.runners import Adapted
+from boatwright.stages import environments
+from boatwright.stages.ground import Ground
+from boatwright.stages.house import House
+from boatwright.values.context import Context
+from boatwright.values.process import ExecResult
+from boatwright.values.proof import RunReport
+
+REPORTS = HOME / ".boatwright-report"
+"""Where a runner leaves its report: in the bottle's own HOME, which lives no longer than the run."""
+TOOLS = PurePosixPath("/opt/boatwright")
+TOOLS_SOURCE = Path(__file__).parent.parent / "bottle" / "inside"
+REPORT_CAP = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run to make: which commit, on which environment, in a bottle of which name."""
+
+    slug: str
+    commit: str
+    base: str
+    prepared: Prepared
+
+
+async def base_report(
+    context: Context, house: House, mirror: Mirror, here: Ground, *, afresh: bool = False
+) -> tuple[RunReport, str, bool]:
+    """The base's own tests: report, its digest, and whether it was known. Cached per base, environment and command."""
+    prepared = await environments.prepare(context, house, mirror, here, here.commit, here.commit)
+    name = hashlib.sha256(f"{here.commit}\0{prepared.key}\0{here.test_line}".encode()).hexdigest()[:32]
+    known = house.state.environments / f"base-{name}"
+    digest = None if afresh else await asyncio.to_thread(_known, house, known)
+    if digest is not None:
+        return RunReport.model_validate_json(await house.read(digest)), digest, True
+    run = Run(f"{context.execution}-base", here.commit, here.commit, prepared)
+    report = await run_tests(house, mirror, here, run)
+    digest = await house.keep("report", report.model_dump_json().encode())
+    await asyncio.to_thread(_remember, known, digest)
+    return report, digest, False
+
+
+def _known(house: House, file: Path) -> str | None:
+    try:
+        digest = file.read_text().strip()
+    except FileNotFoundError:
+        return None
+    return digest if house.ledger.artifacts.exists(digest) else None
+
+
+def _remember(file: Path, digest: str) -> None:
+    fresh = file.with_suffix(".new")
+    fresh.write_text(digest)
+    fresh.replace(file)
+
+
+async def run_tests(house: House, mirror: Mirror, here: Ground, run: Run) -> RunReport:
+    """One run in a bottle of its own, destroyed afterwards. A limit that fires is named in the report."""
+    adapted = runners.adapt(here.test_line, str(REPORTS))
+    spec = BottleSpec(
+        slug=run.slug,
+        purpose="tests",
+        limits=here.effective.test_limits,
+        binds=(*run.prepared.binds, Bind(TOOLS_SOURCE, TOOLS)),
+        environment={**run.prepared.environment(house.backend.toolchain.path), **adapted.environment},
+    )
+    await house.backend.destroy(run.slug)
+    bottle = await house.backend.create(spec)
+    try:
+        await checkout.checkout(house.backend, bottle, mirror, commit=run.commit, base=run.base)
+        result, raw = await _execute(bottle, adapted)
+    finally:
+        await house.backend.destroy(run.slug)
+    return await _report(house, run.commit, adapted, result, raw)
+
+
+async def _execute(bottle: Bottle, adapted: Adapted) -> tuple[ExecResult, bytes | None]:
+    await bottle.exec(["mkdir", "-p", str(REPORTS)])
+    result = await bottle.exec(["/bin/bash", "-c", adapted.command])
+    if not adapted.reports:
+        return result, None
+    told = await bottle.exec(["cat", "--", *adapted.reports], separate_stdout=True)
+    return result, told.stdout[:REPORT_CAP] if told.exit_code == 0 else None
+
+
+async def _report(
+    house: House, commit: str, adapted: Adapted, result: ExecResult, raw: bytes | None
+) -> RunReport:
+    cases, how_read = reports.parse(raw, adapted.kind, result.exit_code, result.text())
+    return RunReport(
+        commit=commit,
+        cases=cases,
+        exit_code=result.exit_code,
+        how_read=how_read,
+        seconds=result.seconds,
+        limit=result.limit,
+        output=await house.keep("output", result.output),
+    )

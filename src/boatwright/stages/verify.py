@@ -1,0 +1,125 @@
+"""Judge the work: first the deliverable commit is made, then everything is asked of exactly that commit.
+
+Cheap before dear: the tree, the paths, the limits and the runner guard need no bottle, and a refusal there saves the runs. The
+runs of the proof each have a fresh bottle without a wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from boatwright.bottle import snapshot
+from boatwright.git.mirror import Mirror
+from boatwright.rules import limits, paths, runner_guard
+from boatwright.rules.testfiles import TestPaths
+from boatwright.stages import deliverable, ground, proving
+from boatwright.stages.deliverable import Deliverable
+from boatwright.stages.ground import Ground
+from boatwright.stages.house import House
+from boatwright.values.chapters import Built, Planned, Verified
+from boatwright.values.context import Context
+from boatwright.values.events import VerificationFailed, VerificationPassed, VerificationStarted
+from boatwright.values.finding import Finding
+from boatwright.values.plan import Plan
+from boatwright.values.proof import ProofVerdict, Word
+
+
+async def run(context: Context, house: House, planned: Planned, built: Built) -> Verified:
+    """The verdict on this round's work: a commit, its proof and the findings for the next prompt."""
+    started = VerificationStarted(round=built.round)
+    await context.emit(started, key=f"t{context.turn}:r{built.round}:verification.started")
+    view = await house.view(context.execution)
+    mirror = house.mirror(view)
+    made = await deliverable.make(context, house, view, mirror, planned, built)
+    if not made.changes:
+        return await _answer(context, built, made, None, (NOTHING,), refused=False)
+    here = await ground.of_commit(house, view, mirror, made.base)
+    refusals, findings = await asyncio.to_thread(_read, here, mirror, made, planned.plan)
+    if refusals:
+        return await _answer(context, built, made, None, (*refusals, *findings), refused=True)
+    change, sides = await asyncio.to_thread(proving.change_of, here, mirror, made)
+    touched = await asyncio.to_thread(_guard, mirror, made, sides, here.test_line)
+    for finding in (*touched, *findings):
+        context.say(f"finding: {finding.rule}: {finding.observed}")
+    work = proving.Proving(context, house, mirror, here, made, change, built.round)
+    proof = await proving.prove(work, planned.plan, touched)
+    found = (*touched, *findings, *_of_proof(proof))
+    return await _answer(context, built, made, proof, found, refused=proof.word is Word.REFUSED)
+
+
+NOTHING = Finding(
+    rule="there is no change",
+    observed="the work tree equals the base",
+    fix="make the change the plan describes",
+)
+
+
+def _read(here: Ground, mirror: Mirror, made: Deliverable, plan: Plan) -> tuple[list[Finding], list[Finding]]:
+    """Findings that forbid pushing this commit at all, and findings that keep it a draft."""
+    changed = sorted({p for c in made.changes for p in (c.path, c.renamed_from) if p})
+    refusals = [
+        *snapshot.tree_findings(mirror, made.base, made.commit),
+        *paths.forbidden(changed, here.policy),
+    ]
+    kept = [*limits.check(made.changes, here.policy), *paths.outside_plan(changed, plan)]
+    return refusals, kept
+
+
+def _guard(mirror: Mirror, made: Deliverable, sides: TestPaths, test_line: str) -> tuple[Finding, ...]:
+    """What of the change touches the test runner, base and head texts side by side."""
+    files = [
+        runner_guard.Changed(
+            path=c.path,
+            base=mirror.read(made.base, c.renamed_from or c.path),
+            head=mirror.read(made.commit, c.path),
+        )
+        for c in made.changes
+        if not c.binary
+    ]
+    return runner_guard.findings(files, sides, test_line)
+
+
+def _of_proof(proof: ProofVerdict) -> Sequence[Finding]:
+    if proof.ready:
+        return ()
+    return (
+        Finding(rule=f"the proof says {proof.word}", observed=proof.sentence, fix=FIXES.get(proof.word, "")),
+    )
+
+
+FIXES = {
+    Word.UNPROVEN: "add or mend a test that fails on the old code and passes on the new",
+    Word.REGRESSION: "keep what passed before passing",
+    Word.REFUSED: "change the code, not the test or its runner",
+}
+
+
+async def _answer(
+    context: Context,
+    built: Built,
+    made: Deliverable,
+    proof: ProofVerdict | None,
+    findings: Sequence[Finding],
+    *,
+    refused: bool,
+) -> Verified:
+    verified = Verified(
+        round=built.round,
+        base_commit=made.base,
+        commit=made.commit if made.changes else "",
+        proof=proof,
+        findings=tuple(findings),
+        refused=refused,
+    )
+    key = f"t{context.turn}:r{built.round}:verification"
+    if verified.ready and proof is not None:
+        passed = VerificationPassed(round=built.round, proof=proof, findings=verified.findings)
+        await context.emit(passed, key=key)
+        context.say(f"{proof.word}: {proof.sentence}")
+    else:
+        failed = VerificationFailed(round=built.round, proof=proof, findings=verified.findings)
+        await context.emit(failed, key=key)
+        first = next((f for f in verified.findings if f.blocking), None)
+        context.say(f"not green: {first.rule}: {first.observed}" if first else "not green")
+    return verified

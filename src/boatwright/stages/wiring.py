@@ -1,0 +1,55 @@
+"""Open the wire a model is reached through: its own socket per execution and purpose, closed when done."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from boatwright.agents.protocol import ModelWire
+from boatwright.egress.client import Upstream, WireSpec
+from boatwright.stages import scripted
+from boatwright.stages.house import House
+from boatwright.values.execution import ExecutionView
+from boatwright.values.usage import ModelRef
+
+KEYS = {"anthropic": "env:ANTHROPIC_API_KEY", "openai": "env:OPENAI_API_KEY"}
+BASES = {"anthropic": "ANTHROPIC_BASE_URL", "openai": "OPENAI_BASE_URL"}
+"""The variables in which people name another address of a provider."""
+
+
+@asynccontextmanager
+async def model_wire(house: House, view: ExecutionView, *, purpose: str) -> AsyncIterator[ModelWire]:
+    """A metered way to the execution's model for one purpose (``plan``, ``build``, ``review``)."""
+    model = ModelRef.parse(view.model)
+    spec = WireSpec(
+        id=f"{view.id}-{purpose}",
+        execution=view.id,
+        repository=view.repository,
+        agent=view.agent,
+        purpose=purpose,
+        provider=model.provider,
+        upstreams=(await upstream(house, model),),
+    )
+    await house.wire.ensure()
+    directory = await house.wire.open(spec)
+    try:
+        yield ModelWire(socket=directory / "wire.sock", protocol=protocol_of(model), model=model)
+    finally:
+        await house.wire.close(spec.id)
+
+
+def protocol_of(model: ModelRef) -> str:
+    return "openai" if model.provider == "openai" else "anthropic"
+
+
+async def upstream(house: House, model: ModelRef) -> Upstream:
+    """Where the wire sends a call for this model, and the reference of the key it adds."""
+    if model.provider == "scripted":
+        socket = await scripted.ensure(house, Path(model.name))
+        return Upstream(protocol="anthropic", socket=str(socket))
+    return Upstream(
+        protocol=model.provider,
+        base_url=house.environment.get(BASES[model.provider], ""),
+        secret=KEYS[model.provider],
+    )

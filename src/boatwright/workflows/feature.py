@@ -1,0 +1,122 @@
+"""The feature story, top to bottom: an issue goes in, a verified pull request comes out.
+
+One call of :func:`turn` is one turn: from the inbox rows that woke it to DELIVERED, PARKED, FAILED, CANCELLED or
+COMPLETED. Every line that awaits ``work.stage`` is one durable engine step; a redone step reads the ledger first and
+goes on. Changing the number or order of stages needs a patch marker in the engine and a look at the recorded turns.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from boatwright import errors
+from boatwright.rules import parking
+from boatwright.stages import (
+    analyze,
+    build,
+    conclude,
+    deliver,
+    plan,
+    review,
+    review_plan,
+    secure,
+    settle,
+    verify,
+)
+from boatwright.stages.house import House
+from boatwright.values.chapters import Analysis, Built, Delivered, Gated, Planned, Settled, Verified, Work
+from boatwright.values.events import FeatureParked
+from boatwright.workflows.engine.turn import Turn
+
+
+class Judged(NamedTuple):
+    """What the gates said of one round."""
+
+    verified: Verified
+    secured: Gated
+    reviewed: Gated
+
+    @property
+    def good_enough(self) -> bool:
+        return self.verified.ready and self.secured.verdict.green and self.reviewed.verdict.green
+
+
+async def turn(work: Turn, house: House) -> str:
+    """Tell one turn; returns its outcome word (``delivered``, ``parked``, ``completed``, ``cancelled``)."""
+    try:
+        outcome = await _tell(work, house)
+    except (errors.Stopped, errors.StoreUnavailable):
+        raise  # nothing was decided: another worker, or this one later, goes on from here
+    except errors.BoatwrightError as error:
+        outcome = await _park(work, error)
+    await work.stage("conclude", lambda context: conclude.run(context, house, outcome), Settled)
+    return outcome
+
+
+async def _tell(work: Turn, house: House) -> str:
+    asked = await work.stage("settle", lambda context: settle.run(context, house, work.commands), Work)
+    if asked.outcome:  # cancelled, closed or merged: nothing to build
+        return asked.outcome
+    analysis = await work.stage("analyze", lambda context: analyze.run(context, house, asked), Analysis)
+    # Memory is read here, when it exists: what went wrong before on these files.
+    planned = await work.stage("plan", lambda context: plan.run(context, house, asked, analysis), Planned)
+    planned = await work.stage(
+        "review_plan", lambda context: review_plan.run(context, house, planned), Planned
+    )
+    if asked.only_plan:
+        raise errors.Parked("the plan is ready; only the plan was asked for", code="planned")
+    judged = await _gate_rounds(work, house, asked, analysis, planned)
+    await work.stage(
+        "deliver",
+        lambda context: deliver.run(
+            context, house, planned, judged.verified, judged.secured, judged.reviewed),
+        Delivered,
+    )
+    # Memory is written here, when it exists.
+    return "delivered"
+
+
+async def _gate_rounds(work: Turn, house: House, asked: Work, analysis: Analysis, planned: Planned) -> Judged:
+    """Build, then the gates; not good enough and rounds left: build again with the findings."""
+    for attempt in range(1, analysis.rounds + 1):
+        judged = await _gate_round(work, house, asked, analysis, planned, attempt)
+        if not asked.build or judged.good_enough:
+            break
+    return judged
+
+
+async def _gate_round(
+    work: Turn, house: House, asked: Work, analysis: Analysis, planned: Planned, attempt: int
+) -> Judged:
+    built = await work.stage(
+        f"build-{attempt}",
+        lambda context: build.run(context, house, asked, analysis, planned, attempt),
+        Built,
+    )
+    verified = await work.stage(
+        f"verify-{attempt}", lambda context: verify.run(context, house, planned, built), Verified
+    )
+    secured = await work.stage(f"secure-{attempt}", lambda context: secure.run(context, house, verified), Gated)
+    reviewed = await work.stage(
+        f"review-{attempt}", lambda context: review.run(context, house, planned, verified), Gated
+    )
+    return Judged(verified, secured, reviewed)
+
+
+async def _park(work: Turn, error: errors.BoatwrightError) -> str:
+    """Stop on purpose: say why, offer next moves, keep everything."""
+    code = error.code if isinstance(error, errors.Parked) else _CODES.get(type(error), "host")
+    moves = parking.next_moves(code, work.execution, error.next_moves)
+    parked = FeatureParked(code=code, reason=str(error), next_moves=moves, stage=work.stage_name)
+    await work.note(parked, key=f"t{work.turn}:feature.parked")
+    return "parked"
+
+
+_CODES: dict[type[errors.BoatwrightError], str] = {
+    errors.BadPolicy: "policy",
+    errors.AboveCeiling: "ceiling",
+    errors.BadInput: "policy",
+    errors.Refused: "refused",
+    errors.MissingPart: "host",
+    errors.Conflict: "conflict",
+}
