@@ -122,7 +122,9 @@ def refusal(status: int, code: str = "", sentence: str = "no", **headers: str) -
 
 
 def words(text: str, *, end: bool = True) -> Answer:
-    """A streamed answer of words in the Anthropic protocol; not ``end``: it stops cleanly before its last events."""
+    """A streamed answer of words in the Anthropic protocol; not ``end``: it stops cleanly before its last
+    events.
+    """
     events: list[dict[str, Any]] = [
         {"type": "message_start", "message": {
             "id": "m", "type": "message", "role": "assistant", "model": "model-x", "content": [],

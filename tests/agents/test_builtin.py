@@ -236,6 +236,7 @@ async def test_what_passes_is_tried_again_and_changes_nothing(
 
 
 @PROTOCOLS
+@pytest.mark.filterwarnings("ignore:Failed to extract usage")
 @pytest.mark.parametrize("kind", ["slow", "no_usage"])
 async def test_what_is_only_odd_is_taken_as_it_comes(
     bench: Any, tmp_path: Path, protocol: str, kind: str

@@ -19,7 +19,10 @@ plan:
   steps:
     - {id: P1, action: edit, path: src/pager.py, acceptance: "passes"}
     - {id: P2, action: run, command: "python -m unittest", acceptance: "green"}
-review: {verdict: request_changes, summary: "almost", findings: [{path: a.py, line: 3, observed: "off by one", fix: "use <="}]}
+review:
+  verdict: request_changes
+  summary: "almost"
+  findings: [{path: a.py, line: 3, observed: "off by one", fix: "use <="}]
 """
 PROTOCOLS = pytest.mark.parametrize("protocol", ["anthropic", "openai"])
 

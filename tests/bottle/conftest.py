@@ -33,6 +33,7 @@ PACKAGES = (
     "iniconfig",
     "packaging",
     "pluggy",
+    "py",
     "pygments",
     "pytest",
     "pytest_asyncio",

@@ -28,7 +28,7 @@ EATS = ["python3", "-c", "kept = []\nwhile True: kept.append(bytearray(4 << 20))
 EATS_TOGETHER = [
     "sh",
     "-c",
-    "for n in 1 2 3 4; do python3 -c 'kept = bytearray(60 << 20); input()' <&0 & done; sleep 300",
+    "for n in 1 2 3 4; do python3 -c 'import time; kept = bytearray(60 << 20); time.sleep(300)' & done; wait",
 ]
 ONE_FILE = ["dd", "if=/dev/zero", "of=big", "bs=1M", "count=64"]
 MANY_FILES = [

@@ -53,17 +53,20 @@ def test_the_plain_form_of_the_budget() -> None:
     assert read.budget.execution == Cap(usd=Decimal(5))
 
 
-@pytest.mark.parametrize(("text", "says"), [
-    ("budgets: {}", "the nearest key is 'budget'"),
-    ("budget: {claude: lots}", "unknown key 'claude' in 'budget'"),
-    ("budget: {claude: -1}", "budget.providers.claude"),
-    ("shutdown: never", "cutoff"),
-    ("models: {default: nothing}", "is not a model"),
-    ("models: {prices: {x: {input: 1, output: 1}}}", "is not a model"),
-    ("uids: {first: 0}", "uids.first"),
-    ("git: {name: 'a <b>'}", "git.name"),
-    ("gate_rounds: 4", "gate_rounds"),
-])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("budgets: {}", "the nearest key is 'budget'"),
+        ("budget: {claude: lots}", "unknown key 'claude' in 'budget'"),
+        ("budget: {claude: -1}", "budget.providers.claude"),
+        ("shutdown: never", "cutoff"),
+        ("models: {default: nothing}", "is not a model"),
+        ("models: {prices: {x: {input: 1, output: 1}}}", "is not a model"),
+        ("uids: {first: 0}", "uids.first"),
+        ("git: {name: 'a <b>'}", "git.name"),
+        ("gate_rounds: 4", "gate_rounds"),
+    ],
+)
 def test_refused(text: str, says: str) -> None:
     with pytest.raises(errors.BadPolicy, match="settings.yml line 1: ") as caught:
         settings.parse(text)
@@ -76,19 +79,26 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         settings.load(tmp_path / "settings.yml")
 
 
-HOST = settings.parse("budget: {execution: 5usd}\nlimits: {memory: 1GiB, pids: 100, wall: 600}\nnetwork: {ceiling: registry_only}")
+HOST = settings.parse(
+    "budget: {execution: 5usd}\nlimits: {memory: 1GiB, pids: 100, wall: 600}\nnetwork: {ceiling: registry_only}"
+)
 
 
-@pytest.mark.parametrize(("text", "field", "asked", "allowed"), [
-    ("budget: 6usd", "budget", "6 USD", "5 USD"),
-    ("limits: {memory: 2GiB}", "limits.memory", "2048 MiB", "1024 MiB"),
-    ("limits: {pids: 101}", "limits.pids", "101", "100"),
-    ("limits: {wall: 11m}", "limits.wall", "660 seconds", "600 seconds"),
-    ("timeout_seconds: 601", "timeout_seconds", "601 seconds", "600 seconds"),
-    ("network_policy: allow_list", "network_policy", "allow_list", "registry_only"),
-    ("max_retries: 4", "max_retries", "4", "3"),
-])
-def test_more_than_the_host_allows_is_refused_by_name(text: str, field: str, asked: str, allowed: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "field", "asked", "allowed"),
+    [
+        ("budget: 6usd", "budget", "6 USD", "5 USD"),
+        ("limits: {memory: 2GiB}", "limits.memory", "2048 MiB", "1024 MiB"),
+        ("limits: {pids: 101}", "limits.pids", "101", "100"),
+        ("limits: {wall: 11m}", "limits.wall", "660 seconds", "600 seconds"),
+        ("timeout_seconds: 601", "timeout_seconds", "601 seconds", "600 seconds"),
+        ("network_policy: allow_list", "network_policy", "allow_list", "registry_only"),
+        ("max_retries: 4", "max_retries", "4", "3"),
+    ],
+)
+def test_more_than_the_host_allows_is_refused_by_name(
+    text: str, field: str, asked: str, allowed: str
+) -> None:
     with pytest.raises(errors.AboveCeiling) as caught:
         effective(HOST, policy.parse(text), Flags())
     assert str(caught.value) == f"'{field}' asks for {asked}; this host allows {allowed}"
@@ -96,17 +106,26 @@ def test_more_than_the_host_allows_is_refused_by_name(text: str, field: str, ask
     assert any("settings.yml" in move for move in caught.value.next_moves)
 
 
-@pytest.mark.parametrize("text", [
-    "budget: 5usd", "limits: {memory: 1GiB, pids: 100, wall: 600}", "timeout_seconds: 600", "max_retries: 3",
-    "network_policy: deny_all", "network_policy: registry_only",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "budget: 5usd",
+        "limits: {memory: 1GiB, pids: 100, wall: 600}",
+        "timeout_seconds: 600",
+        "max_retries: 3",
+        "network_policy: deny_all",
+        "network_policy: registry_only",
+    ],
+)
 def test_equal_or_less_is_fine(text: str) -> None:
     assert effective(HOST, policy.parse(text), Flags())
 
 
 def test_hosts_of_an_allow_list_must_be_allowed_here() -> None:
     host = settings.parse("network: {ceiling: allow_list, allow: [example.org, '*.example.net']}")
-    good = effective(host, policy.parse("network_policy: allow_list\nnetwork: {allow: [a.example.net, example.org]}"))
+    good = effective(
+        host, policy.parse("network_policy: allow_list\nnetwork: {allow: [a.example.net, example.org]}")
+    )
     assert good.allow == ("a.example.net", "example.org")
     for bad in ("evil.org", "example.org:8443", "xexample.net"):
         with pytest.raises(errors.AboveCeiling, match=r"network\.allow"):
@@ -125,7 +144,12 @@ def test_precedence_and_where_it_came_from() -> None:
     assert full.agent == "codex"
     assert full.test_command == "make test"
     assert full.setup_command is None
-    wanted = {"model": "flag", "agent": "settings.yml", "test_command": ".boatwright.yml", "setup_command": "default"}
+    wanted = {
+        "model": "flag",
+        "agent": "settings.yml",
+        "test_command": ".boatwright.yml",
+        "setup_command": "default",
+    }
     assert {key: full.sources[key] for key in wanted} == wanted
     assert effective(settings.DEFAULT, policy.DEFAULT).agent == "builtin"
 
@@ -144,7 +168,9 @@ def test_budgets() -> None:
 
 
 def test_limits_and_network() -> None:
-    got = effective(settings.DEFAULT, policy.parse("limits: {memory: 512MiB, hard: true}\ntimeout_seconds: 60"))
+    got = effective(
+        settings.DEFAULT, policy.parse("limits: {memory: 512MiB, hard: true}\ntimeout_seconds: 60")
+    )
     assert got.limits.memory_bytes == 512 << 20
     assert got.test_limits.wall_seconds == 60
     assert got.test_limits.memory_bytes == 512 << 20
@@ -154,4 +180,5 @@ def test_limits_and_network() -> None:
     shut = effective(settings.parse("network: {ceiling: deny_all}"), policy.DEFAULT)
     assert shut.network is NetworkPolicy.DENY_ALL
     assert not effective(
-        settings.parse("network: {ceiling: deny_all}"), policy.parse("network: {tests: true}")).tests_wired
+        settings.parse("network: {ceiling: deny_all}"), policy.parse("network: {tests: true}")
+    ).tests_wired

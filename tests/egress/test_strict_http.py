@@ -19,17 +19,17 @@ def request(head: str, body: bytes = b"") -> bytes:
 
 REFUSED = {
     "length twice": (
-        request(f"POST /v1/messages HTTP/1.1\nhost: x\ncontent-length: {len(GOOD)}\ntransfer-encoding: chunked"),
+        request("POST /v1/messages HTTP/1.1\nhost: x\ncontent-length: 4\ntransfer-encoding: chunked"),
         400,
     ),
-    "two lengths": (request("POST /v1/messages HTTP/1.1\nhost: x\ncontent-length: 3\ncontent-length: 4"), 400),
+    "two lengths": (request("POST /v1 HTTP/1.1\nhost: x\ncontent-length: 3\ncontent-length: 4"), 400),
     "two hosts": (request("POST /v1/messages HTTP/1.1\nhost: x\nhost: y\ncontent-length: 0"), 400),
     "space before colon": (request("POST /v1/messages HTTP/1.1\nhost : x"), 400),
     "folded header": (request("POST /v1/messages HTTP/1.1\nhost: x\nx-a: b\n c: d\ncontent-length : 1"), 400),
     "not http": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
     "http2 preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
     "bare control in target": (b"GET /\x0b HTTP/1.1\r\nhost: x\r\n\r\n", 400),
-    "endless header": (b"GET / HTTP/1.1\r\nhost: x\r\nx-a: " + b"a" * 70_000 + b"\r\n\r\n", 400),
+    "endless header": (b"GET / HTTP/1.1\r\nhost: x\r\nx-a: " + b"a" * 200_000 + b"\r\n\r\n", 400),
     "many headers": (request("GET / HTTP/1.1\nhost: x\n" + "\n".join(f"x-{n}: 1" for n in range(150))), 400),
     "upgrade": (
         request("GET /v1/responses HTTP/1.1\nhost: x\nconnection: upgrade\nupgrade: websocket"),
@@ -46,7 +46,7 @@ REFUSED = {
     "not json": (request("POST /v1/messages HTTP/1.1\nhost: x\ncontent-length: 2", b"hi"), 400),
     "a list": (request("POST /v1/messages HTTP/1.1\nhost: x\ncontent-length: 2", b"[]"), 400),
     "not a number": (request("POST /v1/messages HTTP/1.1\nhost: x\ncontent-length: 9", b'{"a":NaN}'), 400),
-    "field twice": (request("POST /v1/messages HTTP/1.1\nhost: x\ncontent-length: 27", b'{"max_tokens":1,"max_tokens":9}'[:31].ljust(27)), 400),
+    "field twice": (request("POST /v1/messages HTTP/1.1\nhost: x\ncontent-length: 15", b'{"a":1, "a":99}'), 400),
 }  # fmt: skip
 
 
@@ -127,8 +127,8 @@ async def test_a_gzip_bomb_is_refused(bench: Any) -> None:
 async def test_expect_continue_is_answered(bench: Any) -> None:
     await bench.open()
     client = await bench.client()
-    head = f"POST /v1/messages HTTP/1.1\nhost: x\nexpect: 100-continue\nconnection: close\ncontent-length: {len(GOOD)}"
-    client.writer.write(request(head))
+    head = "POST /v1/messages HTTP/1.1\nhost: x\nexpect: 100-continue\nconnection: close"
+    client.writer.write(request(f"{head}\ncontent-length: {len(GOOD)}"))
     assert b"100" in await client.reader.readuntil(b"\r\n\r\n")
     assert b"HTTP/1.1 200" in await client.raw(GOOD)
 

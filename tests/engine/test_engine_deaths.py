@@ -20,6 +20,11 @@ POINTS = (
     "turn.ended",
 )
 
+long_on_postgresql = pytest.mark.parametrize(
+    "database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.chaos)], indirect=True
+)
+"""Quick on one database, on both in the long form."""
+
 WHOLE = [
     "t1:turn.started",
     *(f"t1:{name}:{what}" for name in ("one", "two", "three", "four") for what in ("began", "ended")),
@@ -35,8 +40,7 @@ def check(yard: Any, execution: str) -> None:
 
 
 def test_a_kill_at_every_point_of_a_turn_loses_and_doubles_nothing(yard: Any) -> None:
-    """A foreground run dies at each point; the worker that lives takes its turn over."""
-    yard.worker()
+    """A foreground run dies at each point; a worker finds what is left and brings it to its end."""
     victims = {}
     for number, point in enumerate(POINTS):
         execution = f"ex-{number}"
@@ -48,11 +52,13 @@ def test_a_kill_at_every_point_of_a_turn_loses_and_doubles_nothing(yard: Any) ->
         victims[point] = (execution, yard.spawn(*argv, BOATWRIGHT_CRASH=point))
     for point, (_, victim) in victims.items():
         assert victim.wait() == -signal.SIGKILL, f"{point}: {victim.output}"
+    yard.worker()
     yard.rest(*(execution for execution, _ in victims.values()))
     for execution, _ in victims.values():
         check(yard, execution)
 
 
+@long_on_postgresql
 def test_a_killed_worker_is_replaced_in_mid_stage(yard: Any, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     dying = yard.worker(TOY_HOLD=f"three:{hold}")
@@ -83,6 +89,7 @@ def test_a_stopped_worker_that_wakes_up_writes_nothing_more(yard: Any, tmp_path:
     check(yard, "ex-1")
 
 
+@long_on_postgresql
 def test_sigterm_hands_the_turn_on_at_the_next_step(yard: Any, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     leaving = yard.worker(TOY_HOLD=f"two:{hold}")
@@ -112,6 +119,7 @@ def test_an_upgrade_in_mid_stage_goes_on_as_the_next_turn(yard: Any, tmp_path: P
     assert yard.keys("ex-1")[-9:] == [key.replace("t1:", "t2:") for key in WHOLE][-9:]
 
 
+@long_on_postgresql
 def test_two_releases_alive_each_do_their_own_turns(yard: Any, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     yard.worker(release="1", TOY_HOLD=f"two:{hold}")
@@ -128,6 +136,7 @@ def test_two_releases_alive_each_do_their_own_turns(yard: Any, tmp_path: Path) -
         assert started.release == release
 
 
+@long_on_postgresql
 def test_ctrl_c_leaves_a_foreground_run_that_can_be_resumed(yard: Any, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     yard.stored("ex-1")
@@ -143,6 +152,7 @@ def test_ctrl_c_leaves_a_foreground_run_that_can_be_resumed(yard: Any, tmp_path:
     check(yard, "ex-1")
 
 
+@long_on_postgresql
 def test_cancel_stops_a_running_stage_and_the_next_turn_says_so(yard: Any, tmp_path: Path) -> None:
     hold = tmp_path / "never"
     yard.worker(TOY_HOLD=f"two:{hold}")

@@ -123,7 +123,8 @@ def test_caps(mirror, tmp_path):
 
 
 def test_a_kill_during_unpack_leaves_no_half_state(mirror, tmp_path, state):
-    """The unpacking process and its git are killed at the moment the checked pack is complete but not yet moved in."""
+    """The unpacking process and its git are killed at the moment the checked pack is complete but not yet
+    moved in."""
     mirror.fetch()
     before = everything(mirror)
     (tmp_path / "pack").write_bytes(pack(("blob", BLOB)))

@@ -297,7 +297,7 @@ def passes(reported: RunReport, name: str) -> bool:
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(evidences(), st.sampled_from(Proof), st.booleans())
 def test_never_ready_while_something_that_passed_fails(
     drawn: tuple[Change, Evidence], plan: Proof, approved: bool
@@ -314,7 +314,7 @@ def test_never_ready_while_something_that_passed_fails(
             assert approved or all(passes(head, name) for head in heads), verdict.sentence
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(evidences(), st.sampled_from(Proof))
 def test_a_runner_finding_is_never_ready(drawn: tuple[Change, Evidence], plan: Proof) -> None:
     change, evidence = drawn
@@ -324,7 +324,7 @@ def test_a_runner_finding_is_never_ready(drawn: tuple[Change, Evidence], plan: P
     assert verdict.word is Word.REFUSED
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(evidences())
 def test_repeats_come_to_an_end(drawn: tuple[Change, Evidence]) -> None:
     change, evidence = drawn

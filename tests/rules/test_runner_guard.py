@@ -1,6 +1,5 @@
 """What a change may not do to the test runner, and what it may."""
 
-# ruff: noqa: E501 - a row is a file, on one line
 from __future__ import annotations
 
 import pytest
@@ -96,6 +95,12 @@ REFUSED = [
     ("lib/a.js", "assert.strictEqual = () => {}"),
     ("lib/a.ts", "globalThis.expect = fake"),
     ("test/a.test.js", "process.exit(0)"),
+    # what would be loaded without being read
+    ("src/a.py", "# -*- coding: utf-7 -*-\nx = 1"),
+    ("src/a.py", "import runpy\nrunpy.run_path('notes.txt')"),
+    ("tests/conftest.py", "exec(open('notes.txt').read())"),
+    ("src/a.py", "import importlib.util\nimportlib.util.spec_from_file_location('m', path)"),
+    ("src/a.py", "import marshal\nmarshal.loads(x)"),
     # source that Python cannot read
     ("src/a.py", "def (:\n    sys.modules['x'] = 1"),
 ]
@@ -116,6 +121,8 @@ ALLOWED = [
     ("src/a.py", "from unittest.mock import Mock"),
     ("src/a.py", "cache = {}\ncache.pop('x', None)\nmodules = {}\nmodules['x'] = 1"),
     ("src/a.py", "def pytest_style(): ..."),
+    ("tests/test_a.py", "import importlib.util as u\nspec = u.spec_from_file_location('tool', 'bin/my-tool.py')"),
+    ("src/a.py", "# coding: UTF-8\nx = 1"),
     ("pyproject.toml", "[project]\nname = 'x'\ndependencies = ['y']"),
     ("setup.cfg", "[metadata]\nname = x"),
     ("package.json", '{"name": "x", "scripts": {"build": "tsc"}, "dependencies": {"y": "1"}}'),
@@ -167,3 +174,8 @@ def test_the_task_file_counts_where_the_tests_are_run_by_it() -> None:
 
 def test_bytes_are_read_too() -> None:
     assert runner_guard.findings([Changed("src/a.py", None, b"import os\nos._exit(0)")])
+
+
+def test_a_link_with_the_name_of_a_module_is_not_read_and_so_refused() -> None:
+    assert runner_guard.findings([Changed("src/a.py", None, b"notes.txt", mode="120000")])
+    assert not runner_guard.findings([Changed("docs/a.md", None, b"b.md", mode="120000")])

@@ -9,7 +9,7 @@ from boatwright.agents.answers import Opinion
 from boatwright.testing import scripted
 
 WHOLE = """\
-plan: {goal: "mend it", proof: behaviour, steps: [{id: P1, action: edit, path: src/x.py, acceptance: "passes"}]}
+plan: {goal: "mend it", steps: [{id: P1, action: edit, path: src/x.py, acceptance: "passes"}]}
 replies:
   - say: "I will reproduce it first."
     tools: [{bash: "python -m pytest -x -q"}]
@@ -57,6 +57,8 @@ def test_reviews_may_differ_by_round_and_the_last_one_stays() -> None:
         ("plan:\n  goal: x\n  steps:\n    - {id: X1, action: run, acceptance: y}\n", 4, "id"),
         ("review: {verdict: request_changes}\n", 1, "at least one finding"),
         ("unknown: 1\n", 1, "unknown"),
+        ("replies: []\nlater: []\nreplies: []\n", 3, "'replies' is there twice"),
+        ("replies:\n  - say: a\n    say: b\n", 3, "'say' is there twice"),
         ("replies:\n  - say: !!python/object/apply:os.system ['id']\n", 2, "not YAML"),
     ],
 )

@@ -1,4 +1,6 @@
-"""The scripted model, asked by the providers' own clients: as a process for the plain cases, else in this one."""
+"""The scripted model, asked by the providers' own clients: as a process for the plain cases, else in this
+one.
+"""
 
 from __future__ import annotations
 

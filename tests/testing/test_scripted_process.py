@@ -54,13 +54,12 @@ async def test_a_port_of_the_loopback(tmp_path: Path) -> None:
 
 
 async def test_a_successor_takes_the_path_over(tmp_path: Path) -> None:
-    async with running(SCRIPT, tmp_path) as first:
-        async with running(SCRIPT, tmp_path) as second:
-            assert await health(second.socket)
-            assert first.process is not None
-            first.process.terminate()
-            await first.process.wait()
-            assert await health(second.socket), "the first must not remove the path it no longer owns"
+    async with running(SCRIPT, tmp_path) as first, running(SCRIPT, tmp_path) as second:
+        assert await health(second.socket)
+        assert first.process is not None
+        first.process.terminate()
+        await first.process.wait()
+        assert await health(second.socket), "the first must not remove the path it no longer owns"
     assert not first.socket.exists()
 
 

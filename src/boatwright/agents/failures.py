@@ -46,8 +46,8 @@ NEXT_MOVES = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One failed call. ``said`` is the other side's own sentence, one line; ``again`` whether a retry may help;
-    ``broken`` whether the wire itself seems to be gone.
+    """One failed call. ``said`` is the other side's own sentence, one line; ``again`` whether a retry may
+    help; ``broken`` whether the wire itself seems to be gone.
     """
 
     code: str

@@ -10,30 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 import httpx2
-from anthropic import AsyncAnthropic
-from openai import AsyncOpenAI
-from pydantic_ai import UsageExtractionFailedWarning, direct
+from pydantic_ai import direct
 from pydantic_ai.messages import InstructionPart, ModelMessage, ModelResponse
-from pydantic_ai.models import Model, ModelRequestParameters
-from pydantic_ai.models.anthropic import AnthropicModel, AnthropicModelSettings
-from pydantic_ai.models.openai import OpenAIChatModel
-from pydantic_ai.providers.anthropic import AnthropicProvider
-from pydantic_ai.providers.openai import OpenAIProvider
-from pydantic_ai.settings import ModelSettings
+from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
 from boatwright import errors
-from boatwright.agents import failures
+from boatwright.agents import failures, heavy
 from boatwright.agents.protocol import ModelWire
-
-warnings.filterwarnings("ignore", category=UsageExtractionFailedWarning)  # the wire counts, not this client
 
 HOST = "http://wire.local"
 """Never resolved: the socket decides where a call goes."""
@@ -82,6 +72,7 @@ class ModelClient:
     def __init__(self, wire: ModelWire, patience: Patience | None = None) -> None:
         self._wire = wire
         self._patience = patience or Patience()
+        self._protocol = heavy.protocol(wire.protocol)
 
     async def __aenter__(self) -> Self:
         self._directory = _open(self._wire)
@@ -93,7 +84,8 @@ class ModelClient:
             trust_env=False,
             event_hooks={"request": [_keep_what_is_needed]},
         )
-        self._model = _model(self._wire, self._http)
+        name = "scripted" if self._wire.model.provider == "scripted" else self._wire.model.name
+        self._model = self._protocol.model(name, HOST, self._http)
         return self
 
     async def __aexit__(
@@ -115,9 +107,9 @@ class ModelClient:
                 async with asyncio.timeout(left):
                     return await self._once(request)
             except failures.CAUGHT as error:
-                failure = failures.read(error)
+                failure, cause = failures.read(error), error
             if not self._worth_another(failure) or attempt >= self._patience.attempts:
-                raise failure.parked(attempt, self._wire.model)
+                raise failure.parked(attempt, self._wire.model) from cause
             await self._pause(self._patience.wait(attempt, failure.retry_after), remaining)
             if failure.broken and self._wire.revive is not None:
                 await self._wire.revive()
@@ -134,7 +126,7 @@ class ModelClient:
             allow_text_output=not request.must_call,
             instruction_parts=[InstructionPart(content=request.system)],
         )
-        settings = _settings(self._wire, request.max_output)
+        settings = self._protocol.settings(request.max_output)
         async with direct.model_request_stream(
             self._model, request.messages, model_settings=settings, model_request_parameters=parameters,
             instrument=False,
@@ -161,30 +153,6 @@ def _open(wire: ModelWire) -> int:
             f"the wire's directory {wire.socket.parent} cannot be opened: {error.strerror}",
             code="model_unavailable", subject=str(wire.socket),
         ) from error  # fmt: skip
-
-
-def _model(wire: ModelWire, http: httpx2.AsyncClient) -> Model:
-    name = "scripted" if wire.model.provider == "scripted" else wire.model.name
-    if wire.protocol == "anthropic":
-        anthropic = AsyncAnthropic(api_key="wire", base_url=HOST, http_client=http, max_retries=0)
-        return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=anthropic))
-    if wire.protocol == "openai":
-        openai = AsyncOpenAI(api_key="wire", base_url=f"{HOST}/v1", http_client=http, max_retries=0)
-        return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=openai))
-    raise errors.BadInput(
-        f"'{wire.protocol}' is not a model protocol: anthropic or openai", subject=wire.protocol
-    )
-
-
-def _settings(wire: ModelWire, max_output: int) -> ModelSettings:
-    """The conversation only grows, so its beginning is marked as worth caching where the protocol has a
-    mark.
-    """
-    if wire.protocol == "anthropic":
-        return AnthropicModelSettings(
-            max_tokens=max_output, anthropic_cache_instructions=True, anthropic_cache_messages=True
-        )
-    return ModelSettings(max_tokens=max_output)
 
 
 async def _keep_what_is_needed(request: httpx2.Request) -> None:

@@ -11,8 +11,9 @@ from boatwright.values.plan import MAX_STEPS, Plan
 TOOL = "submit_plan"
 DESCRIPTION = (
     f"Hand in the plan: the goal in one sentence, at most {MAX_STEPS} steps with ids P1, P2 …, and what will "
-    "prove it: behaviour (a test fails now and passes after), new (something new works after) or none (documentation, "
-    "configuration). A step that edits, adds or deletes names one path relative to the repository's root."
+    "prove it: behaviour (a test fails now and passes after), new (something new works after) or none "
+    "(documentation, configuration). A step that edits, adds or deletes names one path "
+    "relative to the repository's root. changed_tests names existing tests that will go away or expect something else."
 )
 MAX_OUTPUT = 8_192
 

@@ -38,7 +38,7 @@ class ModelWire:
     protocol: str
     model: ModelRef
     revive: Callable[[], Awaitable[None]] | None = None
-    """Opens the wire again after it broke or forgot its key; awaited before a call is tried again. Idempotent."""
+    """Opens a wire again that broke or forgot its key; awaited before another attempt. Idempotent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,9 @@ class Execution:
         return self._told(ended, limit, self._clock.monotonic() - began)
 
     def kill(self) -> None:
+        """Kill the tree, paused or not: bwrap itself must run again to report it."""
         self._run.kill()
+        self._group.thaw()
 
     def pids(self) -> list[int]:
         """The host's pids of its tree."""
@@ -93,7 +95,7 @@ class Execution:
             await asyncio.wait({end, watch}, return_when=asyncio.FIRST_COMPLETED)
             if end.done():
                 return None
-            self._run.kill()
+            self.kill()
             return watch.result()
         finally:
             end.cancel()
@@ -110,6 +112,8 @@ class Execution:
                 return
 
     async def _clean(self) -> None:
+        if not self._run.gone:
+            self.kill()
         await self._run.release()
         if self._settling is not None:
             # Not cancelled: a thread cannot be, and with the tree gone it ends at once.

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -164,7 +165,9 @@ class StepSaver:
         with _pack(out, self._caps.pack_bytes) as pack:
             mirror.unpack(pack, caps=PackCaps(self._caps.pack_bytes, self._caps.objects))
         commit = mirror.commit_tree(tree, [step.parent], step.message, self._author, step.when)
-        paths = tuple(names.shown(change.path) for change in mirror.changed(before, tree, renames=False))
+        paths = tuple(
+            names.shown(change.path) for change in mirror.changed(before, tree, renames=False, counts=False)
+        )
         found = tree_findings(mirror, step.base, tree)
         return Saved(commit, tree, changed=True, findings=(*found, *kept_out), paths=paths)
 
@@ -229,21 +232,28 @@ def _pack(directory: Path, cap: int) -> Iterator[Path]:
 
 def tree_findings(mirror: Mirror, base: str, head: str) -> tuple[Finding, ...]:
     """``rules.tree`` on two commits or trees of the mirror."""
-    changes = mirror.changed(base, head, renames=False)
+    changes = mirror.changed(base, head, renames=False, counts=False)
     if not changes:
         return ()
-    entries = mirror.entries(base)
+    paths, links = _shape(mirror.path, base)
     gone = {change.path for change in changes if change.status == "D"}
-    links = {entry.path: entry.oid for entry in entries if entry.mode == LINK and entry.path not in gone}
     fresh = [change for change in changes if change.status != "D"]
-    targets = mirror.read_many([*links.values(), *(each.new_oid for each in fresh if each.new_mode == LINK)])
-    said = {oid: names.text(target) for oid, target in targets.items()}
-    return tree_rules.findings(
-        [entry.path for entry in entries],
-        [_leaf(change, said) for change in fresh],
-        gone=gone,
-        links={path: said.get(oid, "") for path, oid in links.items()},
-    )
+    kept = {path: oid for path, oid in links.items() if path not in gone}
+    new_links = [change.new_oid for change in fresh if change.new_mode == LINK]
+    # Where no link is new, none can have started to leave.
+    read = mirror.read_many([*kept.values(), *new_links]) if new_links else {}
+    said = {oid: names.text(target) for oid, target in read.items()}
+    chain = {path: said.get(oid, "") for path, oid in kept.items()} if new_links else {}
+    return tree_rules.findings(paths, [_leaf(change, said) for change in fresh], gone=gone, links=chain)
+
+
+@functools.lru_cache(maxsize=16)
+def _shape(path: Path, base: str) -> tuple[frozenset[str], dict[str, str]]:
+    """The paths of a base, and its links by path with the blob that holds the target."""
+    entries = Mirror(path).entries(base)
+    return frozenset(each.path for each in entries), {
+        each.path: each.oid for each in entries if each.mode == LINK
+    }
 
 
 def _leaf(change: Change, targets: dict[str, str]) -> tree_rules.Leaf:

@@ -20,14 +20,17 @@ from boatwright.cli import (
     issue,
     plan,
     pr,
-    run as run_command,
     show,
+)
+from boatwright.cli import (
+    run as run_command,
 )
 from boatwright.cli.safe import printable
 
 EPILOG = (
-    "Exit codes: 0 done · 1 something failed · 2 bad input · 3 this host lacks a part · 4 parked, resumable · "
-    "5 refused by a rule · 6 conflict · 7 store unavailable · 10 delivered unproven · 130 stopped, resumable"
+    "Exit codes: 0 done · 1 something failed · 2 bad input · 3 this host lacks a part · 4 parked, "
+    "resumable · 5 refused by a rule · 6 conflict · 7 store unavailable · 10 delivered unproven · "
+    "130 stopped, resumable"
 )
 
 app = typer.Typer(
@@ -36,8 +39,8 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     epilog=EPILOG,
-    help="An issue goes in, a verified pull request comes out. The coding agent works in a bottle (an isolated "
-    "place) with one metered wire out.",
+    help="An issue goes in, a verified pull request comes out. The coding agent works in a bottle (an "
+    "isolated place) with one metered wire out.",
 )
 app.command("demo")(demo.demo)
 app.command("init")(admin.init)

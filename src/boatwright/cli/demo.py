@@ -61,13 +61,10 @@ async def _show_result(house: House, execution: str) -> None:
         raise errors.Refused(report.problems[0], subject=execution)
     common.say(f"events verified: {report.events} events, the chain is whole")
     common.say("look further:")
-    common.moves(
-        (
-            f"{common.program()} show {execution}",
-            f"{common.program()} events {execution}",
-            f"{common.program()} pr diff {view.pull_request} --repo {view.source}",
-        )
-    )
+    moves = [f"{common.program()} show {execution}", f"{common.program()} events {execution}"]
+    if view.pull_request is not None:
+        moves.append(f"{common.program()} pr diff {view.pull_request} --repo {view.source}")
+    common.moves(moves)
 
 
 def lay_sample(directory: Path) -> Path:

@@ -73,8 +73,8 @@ def list_(
     if not found:
         common.say("no open issues" if state is Which.OPEN else "no issues")
     for issue in found:
-        labels = f"  [{', '.join(issue.labels)}]" if issue.labels else ""
-        common.say(f"{issue.number:>5}  {issue.state:<7} {one_line(issue.title)}{one_line(labels)}")
+        labels = f"  [{one_line(', '.join(issue.labels))}]" if issue.labels else ""
+        common.say(f"{issue.number:>5}  {issue.state:<7} {one_line(issue.title)}{labels}")
     return 0
 
 

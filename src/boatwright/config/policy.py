@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from boatwright import errors
 from boatwright.config import strict_yaml
 from boatwright.config.units import Bytes, Seconds
-from boatwright.values.usage import Cap
+from boatwright.values.usage import Cap, ModelRef
 
 FILE = ".boatwright.yml"
 SCHEMA_VERSION = 1
@@ -184,6 +184,20 @@ class Policy(Block):
     def _known_version(cls, value: Any) -> Any:
         if value != SCHEMA_VERSION or isinstance(value, bool):
             raise ValueError(f"must be {SCHEMA_VERSION}: this release reads no other version")
+        return value
+
+    @field_validator("model")
+    @classmethod
+    def _is_a_model_of_a_provider(cls, value: str | None) -> str | None:
+        """A scripted model is a file of the host: a repository does not name one."""
+        if value is None:
+            return None
+        try:
+            known = ModelRef.parse(value).provider != "scripted"
+        except errors.BadInput:
+            known = False
+        if not known:
+            raise ValueError("should be anthropic:NAME or openai:NAME")
         return value
 
     @property

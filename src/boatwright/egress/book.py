@@ -381,9 +381,7 @@ def read_caps(
     return found
 
 
-def _account(  # noqa: PLR0917 - the columns of a row, in order
-    scope: Scope, key: str, period: str, usd: int | None, tokens: int | None, hard: bool
-) -> Account:
+def _account(scope: Scope, key: str, period: str, usd: int | None, tokens: int | None, hard: bool) -> Account:
     return Account(scope, key, "day" if period == "day" else "", usd, tokens, hard)
 
 

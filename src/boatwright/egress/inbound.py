@@ -36,6 +36,7 @@ class Inbound:
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
         self.answering = False
         """Whether an answer has begun, so that a refusal can no longer be sent."""
+        self._suspect = False
 
     async def request(self) -> h11.Request | None:
         """The next request; None when the client is done. ``Refused`` for one that two parsers could read
@@ -47,7 +48,9 @@ class Inbound:
         event = await self._next(IDLE_SECONDS)
         if not isinstance(event, h11.Request):
             return None
+        self._suspect = True
         _check(event)
+        self._suspect = False
         return event
 
     async def body(self) -> bytes:
@@ -104,7 +107,7 @@ class Inbound:
         answer.
         """
         body = refused.body()
-        unread = not self._heard_all()
+        unread = self._suspect or not self._heard_all()
         await self.send(
             answer.head(refused, len(body), close=unread), h11.Data(data=body), h11.EndOfMessage()
         )
@@ -122,6 +125,7 @@ class Inbound:
 
     async def _throw_away(self) -> None:
         """Closing with bytes unread would reset the connection, and the answer with it."""
+        self.writer.write_eof()
         size = 0
         async with asyncio.timeout(LINGER_SECONDS):
             while size < BODY_BYTES and (data := await self.reader.read(READ_BYTES)):
@@ -134,7 +138,7 @@ class Inbound:
 
     @property
     def reusable(self) -> bool:
-        return self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
+        return not self._suspect and self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
 
     async def close(self) -> None:
         self.writer.close()
@@ -167,6 +171,8 @@ def decode(body: bytes, encoding: bytes) -> bytes:
 
 def _check(request: h11.Request) -> None:
     names = [name for name, _ in request.headers]
+    if request.http_version not in (b"1.1", b"1.0"):
+        raise Refused("invalid", "this is not a request in HTTP/1.1")
     if len(names) > MOST_HEADERS:
         raise Refused("invalid", f"a request may have {MOST_HEADERS} headers")
     if b"transfer-encoding" in names and b"content-length" in names:

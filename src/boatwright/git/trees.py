@@ -75,13 +75,12 @@ class Trees(Gitdir):
     def paths(self, oid: str) -> list[str]:
         return [entry.path for entry in self.entries(oid)]
 
-    def changed(self, base: str, head: str, *, renames: bool = True) -> list[Change]:
-        """What head changes against base (commits or trees), by path."""
-        follow = "-M" if renames else "--no-renames"
-        raw = self.run(
-            "diff-tree", "-r", "-z", "--raw", "--numstat", follow, *_DIFF, names.oid(base), names.oid(head)
-        )
-        return _changes(raw.out)
+    def changed(self, base: str, head: str, *, renames: bool = True, counts: bool = True) -> list[Change]:
+        """What head changes against base (commits or trees), by path. Without ``counts`` no file is read: no
+        lines, and nothing is known of ``binary``."""
+        options = ["-M" if renames else "--no-renames", *(["--numstat"] if counts else [])]
+        ran = self.run("diff-tree", "-r", "-z", "--raw", *options, *_DIFF, names.oid(base), names.oid(head))
+        return _changes(ran.out, counts=counts)
 
     def diff_text(self, base: str, head: str, cap: int = DIFF_BYTES) -> str:
         """The patch for reading; cut after ``cap`` bytes with a last line that says so."""
@@ -201,22 +200,24 @@ def _batch(out: bytes) -> dict[str, bytes]:
     return found
 
 
-def _changes(out: bytes) -> list[Change]:
+def _changes(out: bytes, *, counts: bool) -> list[Change]:
     """``diff-tree --raw --numstat -z``: first all raw records, then all counts, in the same order."""
     parts = iter(out.split(b"\x00"))
     changes: list[Change] = []
-    counts: list[tuple[int | None, int | None]] = []
+    lines: list[tuple[int | None, int | None]] = []
     for part in parts:
         if part.startswith(b":"):
             changes.append(_raw_record(part, parts))
         elif part:
             added, deleted, path = part.split(b"\t", 2)
-            counts.append((_count(added), _count(deleted)))
+            lines.append((_count(added), _count(deleted)))
             if not path:  # a rename: old and new path follow
                 next(parts), next(parts)
+    if not counts:
+        return changes
     return [
         replace(change, added=added, deleted=deleted, binary=added is None)
-        for change, (added, deleted) in zip(changes, counts, strict=True)
+        for change, (added, deleted) in zip(changes, lines, strict=True)
     ]
 
 

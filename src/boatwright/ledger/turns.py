@@ -153,4 +153,4 @@ def _row(execution: str, turn: int) -> Delete:
 def _claimed(row: RowMapping | dict[str, object]) -> Claimed:
     values = dict(row)
     values["claimed"] = from_text(str(values["claimed"]))
-    return Claimed(**values)  # type: ignore[arg-type]
+    return Claimed(**values)

@@ -226,7 +226,7 @@ def _text(data: bytes | str | None) -> str | None:
     if data is None:
         return None
     if isinstance(data, bytes):
-        if b"\0" in data[:8_000]:
-            return None
         data = data.decode("utf-8", "replace")
+    if "\0" in data[:8_000]:
+        return None
     return data if len(data) <= FILE_CAP else f"{data[:FILE_CAP]}\n… (cut: {len(data)} characters)"

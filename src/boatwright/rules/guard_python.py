@@ -153,12 +153,20 @@ class _Reader:
             self._add(node, f"{name} is called")
         elif name in {"exec", "eval", "compile", "__import__", "importlib.import_module"}:
             self._hidden(node, name)
+        elif name in guard_words.LOADERS:
+            self._load(node, name)
         elif name in guard_words.SETTERS or name.endswith((".setattr", ".delattr", ".patch.object")):
             self._set(node, name)
         elif name.endswith("patch") and node.args and _is_runner(_constant(node.args[0])):
             self._add(node, f"{_constant(node.args[0])} is patched")
         else:
             self._mutate(node, name)
+
+    def _load(self, node: ast.Call, name: str) -> None:
+        """A file that is loaded by its name is read here only if it is a .py file."""
+        literals = [_constant(inner) for inner in ast.walk(node)]
+        if not any(text.endswith(".py") for text in literals):
+            self._add(node, f"{name} loads what cannot be read here")
 
     def _set(self, node: ast.Call, name: str) -> None:
         """``setattr`` stays; what a test's monkeypatch or patch sets is undone, so only the runner itself is
@@ -182,7 +190,7 @@ class _Reader:
     def _hidden(self, node: ast.Call, name: str) -> None:
         """Text run as code can be anything; a name that is spelled out is looked at like an import."""
         literal = _constant(node.args[0]) if node.args else ""
-        if not literal and name in {"exec", "eval", "__import__"} and not self._test_side:
+        if not literal and (name == "exec" or (name in {"eval", "__import__"} and not self._test_side)):
             self._add(node, f"{name} runs what cannot be read here")
         elif literal and _is_runner(literal) and not self._test_side:
             self._add(node, f"code imports the test runner ({literal})")

@@ -113,3 +113,18 @@ SETTERS = frozenset(
 )
 LASTING = frozenset({"setattr", "delattr", "object.__setattr__", "type.__setattr__"})
 """Of those, the ones nobody undoes after the test."""
+LOADERS = frozenset(
+    {
+        "runpy.run_path",
+        "importlib.machinery.SourceFileLoader",
+        "importlib.machinery.SourcelessFileLoader",
+        "importlib.machinery.ExtensionFileLoader",
+        "importlib.util.spec_from_file_location",
+        "importlib.util.spec_from_loader",
+        "zipimport.zipimporter",
+        "marshal.loads",
+        "types.CodeType",
+        "site.addsitedir",
+    }
+)
+"""What makes a module of a file, or of bytes, whatever it is called."""

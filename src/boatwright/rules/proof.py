@@ -192,12 +192,12 @@ def _against(
 
 
 def _something_ran(evidence: Evidence) -> bool:
-    """Whether head ran a test at all. Where only an exit code is known, that is the test."""
+    """Whether head ran a test at all. Where there is no report, a command that succeeds is one."""
     head = evidence.report(Run.HH)
-    ran = evidence.ids(Run.HH, Reading.PASS, Reading.FAIL, Reading.UNSTABLE)
-    return bool(set(ran) - {COMMAND}) or (
-        COMMAND in ran and head is not None and head.how_read is HowRead.EXIT_CODE
-    )
+    if set(evidence.ids(Run.HH, Reading.PASS, Reading.FAIL, Reading.UNSTABLE)) - {COMMAND}:
+        return True
+    passes = evidence.read(Run.HH, COMMAND) is Reading.PASS
+    return passes and head is not None and head.how_read is not HowRead.JUNIT
 
 
 def _for(plan_proof: Proof, change: Change, evidence: Evidence, found: Sorted) -> tuple[Word, str]:

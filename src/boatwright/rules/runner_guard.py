@@ -26,6 +26,9 @@ from boatwright.values.finding import Finding
 RULE = "touches the test runner"
 FIX = "change the code or its tests and leave the runner alone; a person changes it on the base branch"
 
+_LINK = "120000"
+_COOKIE = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_ENCODINGS = frozenset({"utf-8", "utf8", "utf-8-sig", "ascii", "us-ascii", "latin-1", "latin1", "iso-8859-1"})
 _STARTUP = frozenset({"sitecustomize.py", "usercustomize.py"})
 _SHADOWS = RUNNER_PACKAGES | {"iniconfig", "coverage", "sitecustomize", "usercustomize"}
 _COMPILED = (".pth", ".so", ".pyd", ".pyc", ".pyo", ".dll", ".dylib", ".node", ".egg-link", ".whl", ".egg")
@@ -73,11 +76,15 @@ _ENTRY = re.compile(r"pytest11|pytest_plugins|-p\s+(?!no:)\w")
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """One changed file, both forms; None where it does not exist. Bytes or text."""
+    """One changed file, both forms; None where it does not exist. Bytes or text; of a link, its target.
+
+    ``mode`` is git's at head. A file whose text nobody reads (too large, binary) comes with empty forms.
+    """
 
     path: str
     base: bytes | str | None
     head: bytes | str | None
+    mode: str = ""
 
 
 def findings(
@@ -96,10 +103,29 @@ def _of(file: Changed, tests: TestPaths, test_command: str) -> Iterator[Finding]
     yield from _of_configuration(file, name, test_command)
     if file.head is None or file.base == file.head:
         return
-    if name.endswith((".py", ".pyi", ".pyw")):
+    if file.mode == _LINK and (name.endswith(".py") or _JS_FILE.search(name)):
+        yield _finding(file.path, "it is a link, so what it loads is not read here")
+    elif name.endswith((".py", ".pyi", ".pyw")):
+        yield from _hidden(file)
         yield from _new(file, lambda text: _python(text, file.path, tests))
     elif _JS_FILE.search(name):
         yield from _new(file, lambda text: _javascript(text, tests.is_test_side(file.path)))
+
+
+def _hidden(file: Changed) -> Iterator[Finding]:
+    """A declared encoding in which Python reads another text than we do."""
+    cookie = _cookie(_text(file.head))
+    if cookie not in _ENCODINGS and cookie != _cookie(_text(file.base)):
+        yield _finding(file.path, f"its encoding {cookie!r} hides what Python reads", 1)
+
+
+def _cookie(text: str) -> str:
+    """The encoding a Python text declares in its first two lines (PEP 263)."""
+    for line in text.split("\n")[:2]:
+        match = _COOKIE.match(line)
+        if match:
+            return match[1].lower().replace("_", "-")
+    return "utf-8"
 
 
 def _finding(path: str, what: str, line: int | None = None) -> Finding:

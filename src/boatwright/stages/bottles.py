@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from boatwright import crash
+from boatwright.bottle import snapshot
 from boatwright.bottle.protocol import Bottle, BottleSpec
 from boatwright.git.mirror import Mirror
 from boatwright.stages import environments, ground
@@ -68,6 +69,12 @@ async def freeze(context: Context, house: House) -> None:
         archive.unlink(missing_ok=True)
     frozen = BottleFrozen(slug=slug, archive=digest, size=size)
     await context.emit(frozen, key=f"t{context.turn}:bottle.frozen")
+    await _let_go(house, slug)
+
+
+async def _let_go(house: House, slug: str) -> None:
+    """The bottle's directories, and what its step saver keeps between steps."""
+    await snapshot.StepSaver(house.backend).discard(slug)
     await house.backend.destroy(slug)
 
 
@@ -77,7 +84,7 @@ async def destroy(context: Context, house: House, reason: str) -> bool:
     existed = (
         await house.backend.open(slug) is not None or last(await context.history(), BottleCreated) is not None
     )
-    await house.backend.destroy(slug)
+    await _let_go(house, slug)
     if existed:
         await context.emit(BottleDestroyed(slug=slug, reason=reason), key=f"bottle.destroyed:{context.turn}")
     return existed

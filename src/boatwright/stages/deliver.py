@@ -134,13 +134,31 @@ class _Effects:
         """What people are told, from what happened."""
         view, verified = await self._house.view(self._view.id), self._verified
         changes = await asyncio.to_thread(
-            self._house.mirror(view).changed, verified.base_commit, verified.commit)
-        moves = () if self.ready else (f"boatwright show {view.id}", f"boatwright retry {view.id} --from build")
+            self._house.mirror(view).changed, verified.base_commit, verified.commit
+        )
+        moves = (
+            () if self.ready else (f"boatwright show {view.id}", f"boatwright retry {view.id} --from build")
+        )
         return PullText(
-            execution=view.id, title=view.title, plan=self._planned.plan, commit=verified.commit, ready=self.ready,
-            base_ref=view.base_ref, issue=view.issue, risk=self._planned.risk, drivers=self._planned.drivers,
-            changes=changes, proof=verified.proof, findings=verified.findings, gates=self._gates, usd=view.usd,
-            tokens=view.tokens, budget=str(view.budget), rounds=verified.round, model=view.model, next_moves=moves,
+            execution=view.id,
+            title=view.title,
+            plan=self._planned.plan,
+            commit=verified.commit,
+            ready=self.ready,
+            base_ref=view.base_ref,
+            issue=view.issue,
+            risk=self._planned.risk,
+            drivers=self._planned.drivers,
+            changes=changes,
+            proof=verified.proof,
+            findings=verified.findings,
+            gates=self._gates,
+            usd=view.usd,
+            tokens=view.tokens,
+            budget=str(view.budget),
+            rounds=verified.round,
+            model=view.model,
+            next_moves=moves,
         )
 
     async def comment(self, pull: PullRequest) -> None:

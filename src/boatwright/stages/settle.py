@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from boatwright.ledger.inbox import Command
+from boatwright.rules.transitions import refusal
 from boatwright.stages.house import House
 from boatwright.values.chapters import Work
 from boatwright.values.context import Context
@@ -15,6 +16,7 @@ from boatwright.values.events import (
     FeatureCompleted,
     FeatureResumed,
     HeadApproved,
+    Payload,
     PullRequestClosed,
     TurnStarted,
 )
@@ -26,27 +28,35 @@ CAUSES = ("comment", "retry", "approve", "resume", "raise", "upgrade", "request"
 
 
 async def run(context: Context, house: House, commands: Sequence[Command]) -> Work:
-    """Record each row, apply what needs no agent, and say what this turn is for."""
-    view = await house.view(context.execution)
+    """Record each row, apply what needs no agent, and say what this turn is for.
+
+    A row that comes too late (a cancel after the merge, a comment on what is over) is recorded and changes nothing.
+    """
     kinds = {command.kind for command in commands}
     cause = next((kind for kind in CAUSES if kind in kinds), "resume")
     started = TurnStarted(turn=context.turn, cause=cause, release=house.release, from_stage="settle")
     await context.emit(started, key=f"t{context.turn}:turn.started")
-    outcome = ""
     for command in commands:
         await _record(context, command)
-        outcome = await _apply(context, command, pull_request=view.pull_request) or outcome
-    if not outcome and view.state in {State.FAILED, State.CANCELLED}:
-        resumed = FeatureResumed(cause=cause, by=commands[-1].author if commands else "")
+        await _apply(context, house, command)
+    view = await house.view(context.execution)
+    if view.finished and kinds & REVIVING and view.state is not State.COMPLETED and not kinds & ENDING:
+        resumed = FeatureResumed(cause=cause, by=commands[-1].author)
         await context.emit(resumed, key=f"t{context.turn}:feature.resumed")
+        view = await house.view(context.execution)
     return Work(
-        outcome=outcome,
+        outcome=view.state.lower() if view.finished else "",
         cause=cause,
         build=cause != "approve",
         only_plan=cause == "request" and view.only_plan,
         fresh_from=next((str(c.payload.get("from", "")) for c in commands if c.kind == "retry"), ""),
         words=tuple(str(c.payload["text"]) for c in commands if c.kind == "comment"),
     )
+
+
+REVIVING = frozenset({"retry", "resume"})
+"""What takes a failed or cancelled execution up again. A comment does not: closed means do not ask again."""
+ENDING = frozenset({"cancel", "stop", "close", "merge"})
 
 
 async def _record(context: Context, command: Command) -> None:
@@ -59,43 +69,31 @@ async def _record(context: Context, command: Command) -> None:
     await context.emit(received, key=f"command:{command.id}")
 
 
-async def _apply(context: Context, command: Command, *, pull_request: int | None) -> str:
-    """What a row changes by itself; returns an outcome word when nothing more is to be done."""
-    payload, key = command.payload, f"command:{command.id}:done"
+async def _apply(context: Context, house: House, command: Command) -> None:
+    """What a row changes by itself, as far as the state still allows it."""
+    view = await house.view(context.execution)
+    for number, payload in enumerate(_facts(command, view.pull_request or 0)):
+        if refusal(await house.view(context.execution), payload) is None:
+            await context.emit(payload, key=f"command:{command.id}:{number}")
+
+
+def _facts(command: Command, pull: int) -> Sequence[Payload]:
+    """The facts a row stands for, in order; none for what only wakes the agent."""
+    payload, by = command.payload, command.author
     match command.kind:
         case "cancel" | "stop":
-            reason = str(payload.get("reason") or "cancelled by a person")
-            await context.emit(FeatureCancelled(reason=reason, by=command.author), key=key)
-            return "cancelled"
+            return [FeatureCancelled(reason=str(payload.get("reason") or "cancelled by a person"), by=by)]
         case "close":
             closed = PullRequestClosed(
-                number=pull_request or 0,
-                merged=False,
-                commit=str(payload.get("commit", "")),
-                by=command.author,
+                number=pull, merged=False, commit=str(payload.get("commit", "")), by=by
             )
-            await context.emit(closed, key=key)
-            await context.emit(
-                FeatureCancelled(reason="the pull request was closed", by=command.author),
-                key=f"{key}:cancelled",
-            )
-            return "cancelled"
+            return [closed, FeatureCancelled(reason="the pull request was closed", by=by)]
         case "merge":
             commit = str(payload.get("commit", ""))
-            merged = PullRequestClosed(
-                number=pull_request or 0, merged=True, commit=commit, by=command.author
-            )
-            await context.emit(merged, key=key)
-            await context.emit(
-                FeatureCompleted(pull_request=pull_request or 0, commit=commit), key=f"{key}:completed"
-            )
-            return "completed"
+            merged = PullRequestClosed(number=pull, merged=True, commit=commit, by=by)
+            return [merged, FeatureCompleted(pull_request=pull, commit=commit)]
         case "approve":
-            approved = HeadApproved(
-                number=pull_request or 0, commit=str(payload["commit"]), by=command.author
-            )
-            await context.emit(approved, key=key)
+            return [HeadApproved(number=pull, commit=str(payload["commit"]), by=by)]
         case "raise":
-            raised = BudgetRaised(budget=Cap.model_validate(payload["budget"]), by=command.author)
-            await context.emit(raised, key=key)
-    return ""
+            return [BudgetRaised(budget=Cap.model_validate(payload["budget"]), by=by)]
+    return []

@@ -73,9 +73,15 @@ def _guard(mirror: Mirror, made: Deliverable, sides: TestPaths, test_line: str) 
             path=c.path,
             base=mirror.read(made.base, c.renamed_from or c.path),
             head=mirror.read(made.commit, c.path),
+            mode=c.new_mode,
         )
         for c in made.changes
         if not c.binary
+    ]
+    files += [  # not read, but a name alone can say enough: a compiled module, a start-up file
+        runner_guard.Changed(c.path, None, None if c.status == "D" else b"", c.new_mode)
+        for c in made.changes
+        if c.binary
     ]
     return runner_guard.findings(files, sides, test_line)
 

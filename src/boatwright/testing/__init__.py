@@ -1,1 +1,13 @@
+"""The fakes, shipped: for trying Boatwright without a key, and for testing providers, forges and agents of your own.
 
+    scripted_server   the scripted model: a real HTTP server that speaks Anthropic Messages and OpenAI Chat Completions
+    scripted          the format of its script (YAML): plan, replies, later, review, faults
+    scripted_process  start it and wait until it listens: ``running`` (a process), ``serving`` (inside yours)
+    local_bottle      NOT A BOTTLE: the Bottle interface over a plain directory, without any isolation
+    clock             a clock that stands still until told to move, ids that count
+    postgres          a PostgreSQL server for a test run, from a wheel
+    samples           the sample repository of the demo
+
+Nothing in the product imports from here; the scripted model is started as a process. None of it can be chosen as a
+bottle, a forge or a clock by a command.
+"""

@@ -170,6 +170,9 @@ def parse(raw: bytes | str, *, name: str = "script") -> Script:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise _not_yaml(name, error) from error
+    twice = _twice(root)
+    if twice is not None:
+        raise _bad(name, twice.start_mark.line + 1, f"the key '{twice.value}' is there twice")
     if not isinstance(data, dict):
         raise _bad(name, 1, "a script is a mapping with plan, replies, later, review, faults")
     try:
@@ -203,6 +206,22 @@ def line_of(root: yaml.Node | None, location: Sequence[int | str]) -> int:
             continue  # a name of pydantic's own in the path, such as the member of a union
         node = child
     return line
+
+
+def _twice(node: yaml.Node | None) -> yaml.ScalarNode | None:
+    """The first key that a mapping has for the second time; YAML itself would let the last one win."""
+    if isinstance(node, yaml.SequenceNode):
+        return next((found for one in node.value if (found := _twice(one))), None)
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    seen: set[str] = set()
+    for key, value in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.value in seen:
+            return key
+        seen.add(str(key.value))
+        if found := _twice(value):
+            return found
+    return None
 
 
 def _child(node: yaml.Node | None, key: int | str, line: int) -> tuple[yaml.Node | None, int]:

@@ -1,7 +1,7 @@
 """Start the scripted model and wait until it listens; for tests and tools.
 
-:func:`running` starts it as the process it is meant to be. :func:`serving` runs the same server inside the calling
-process: half a second quicker, and it cannot be killed alone.
+:func:`running` starts it as the process it is meant to be. :func:`serving` runs the same server inside the
+calling process: half a second quicker, and it cannot be killed alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from boatwright.values.usage import ModelRef
 
 @dataclass(frozen=True, slots=True)
 class ScriptedModel:
-    """A running one. ``url`` is empty when it listens on ``socket``; ``process`` is None inside the caller's own."""
+    """A running one. ``url`` is empty when it listens on ``socket``; ``process`` is None inside the
+    caller's own.
+    """
 
     process: asyncio.subprocess.Process | None
     socket: Path

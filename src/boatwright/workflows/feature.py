@@ -69,7 +69,8 @@ async def _tell(work: Turn, house: House) -> str:
     await work.stage(
         "deliver",
         lambda context: deliver.run(
-            context, house, planned, judged.verified, judged.secured, judged.reviewed),
+            context, house, planned, judged.verified, judged.secured, judged.reviewed
+        ),
         Delivered,
     )
     # Memory is written here, when it exists.
@@ -96,7 +97,9 @@ async def _gate_round(
     verified = await work.stage(
         f"verify-{attempt}", lambda context: verify.run(context, house, planned, built), Verified
     )
-    secured = await work.stage(f"secure-{attempt}", lambda context: secure.run(context, house, verified), Gated)
+    secured = await work.stage(
+        f"secure-{attempt}", lambda context: secure.run(context, house, verified), Gated
+    )
     reviewed = await work.stage(
         f"review-{attempt}", lambda context: review.run(context, house, planned, verified), Gated
     )

@@ -222,9 +222,17 @@ class Bubblewrap:
         await archive.freeze(bottle, archive_path, clock=self._clock)
 
     async def thaw(self, spec: BottleSpec, archive_path: Path) -> BubblewrapBottle:
-        manifest = archive.check(archive_path, backend=self.name)
+        manifest = await asyncio.to_thread(archive.check, archive_path, backend=self.name)
+        if await self.open(spec.slug) is not None:
+            raise errors.Conflict(
+                f"there is a bottle named {spec.slug} already", subject=spec.slug, next_moves=("destroy it first",)
+            )
         bottle = await self.create(spec)
-        await archive.thaw(bottle, archive_path, manifest)
+        try:
+            await archive.thaw(bottle, archive_path, manifest)
+        except BaseException:
+            await asyncio.shield(asyncio.ensure_future(self.destroy(spec.slug)))
+            raise
         return bottle
 
     @functools.cached_property

@@ -14,11 +14,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
-from dbos import _dbos
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, _dbos
 from dbos import error as dbos_error
 from dbos._context import get_local_dbos_context
 from sqlalchemy import (
+    BigInteger,
     Column,
     Connection,
     Engine,
@@ -236,7 +236,7 @@ class Durable:
             "application_version": self._release,
             "executor_id": executor,
             "serializer": DBOSPortableJSONSerializer(),
-            "notification_listener_polling_interval_sec": 1.0,
+            "notification_listener_polling_interval_sec": 0.25,  # also how long leaving waits for it
             "enable_otlp": False,
         }
         DBOS(config=config)

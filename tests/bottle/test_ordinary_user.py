@@ -1,0 +1,18 @@
+"""The same tests as an ordinary user: whoever started this run, one of the two runs is a user's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .conftest import OrdinaryUser
+
+MODULES = ("test_archive", "test_doctor", "test_environment", "test_exec", "test_lifecycle", "test_limits", "test_probes")
+
+
+def test_everything_holds_for_an_ordinary_user(ordinary_user: OrdinaryUser) -> None:
+    """Runs the bottle's other tests as a user who is not root, on copies that user can read."""
+    done = ordinary_user.run("-m", "pytest", *(f"{name}.py" for name in MODULES))
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
+    assert "skipped" not in done.stdout

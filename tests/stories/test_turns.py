@@ -1,0 +1,171 @@
+"""What people do with an execution, told whole: each test is one story through the real house."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from boatwright import errors
+from boatwright.intake import commands, request
+from boatwright.values import events
+from boatwright.values.proof import Word
+from boatwright.values.state import State
+from boatwright.values.usage import Cap
+
+Yard = Any  # tests/stories/conftest.py
+
+
+async def test_an_issue_becomes_a_proven_pull_request(yard: Yard) -> None:
+    view = await yard.run(yard.good())
+    assert (view.state, view.word, view.ready) == (State.DELIVERED, Word.PROVEN, True)
+    pull = await yard.house.forge.pull_request(view.repository, view.pull_request)
+    assert (pull.state, pull.draft, pull.head) == ("open", False, view.head)
+    comments = await yard.house.forge.comments(view.repository, pull.number)
+    assert [c.marker for c in comments] == [f"living:{view.id}"]
+    checks = {c.name: c.conclusion for c in await yard.house.forge.checks(view.repository, view.head)}
+    assert checks == dict.fromkeys(("boatwright/verify", "boatwright/security", "boatwright/review"), "success")
+    assert yard.house.ledger.verify().problems == ()
+    assert yard.git("status", "--porcelain") == "" and yard.git("branch") == "* main"
+
+
+async def test_a_comment_starts_the_next_turn_in_the_thawed_bottle(yard: Yard) -> None:
+    say_more = "printf '\\nA short guide.\\n' >> README.md"
+    script = yard.script(replies=yard.replies(yard.test, yard.fix), later=[yard.replies(say_more, end="Documented.")])
+    first = await yard.run(script)
+    second = await yard.comment(first, "Please mention it in the README.")
+    types = yard.types(first.id)
+    assert types.count("bottle.frozen") == 2 and types.count("bottle.thawed") == 1
+    assert (second.state, second.turn, second.pull_request) == (State.DELIVERED, 2, first.pull_request)
+    assert second.head != first.head
+    comments = await yard.house.forge.comments(first.repository, first.pull_request)
+    assert sum(1 for c in comments if c.marker) == 1
+    diff = yard.house.mirror(second).diff_text(second.base_commit, second.head)
+    assert "A short guide." in diff and "-(-len(items)" in diff
+
+
+async def test_merging_completes_and_lets_everything_go(yard: Yard) -> None:
+    view = await yard.run(yard.good())
+    await commands.merge(
+        yard.house, yard.engine, view.repository, view.pull_request, sha=view.head[:10], unproven=False, by="someone")
+    done = await yard.work(view.id)
+    assert done.state is State.COMPLETED
+    assert await yard.house.backend.list() == []
+    assert yard.house.mirror(view).work(view.id) is None
+    with pytest.raises(errors.Conflict):
+        await commands.cancel(yard.house, yard.engine, view.id, reason="late", by="someone")
+
+
+async def test_closing_destroys_the_bottle_and_nobody_asks_again(yard: Yard) -> None:
+    view = await yard.run(yard.good())
+    await commands.close(yard.house, yard.engine, view.repository, view.pull_request, by="someone")
+    closed = await yard.work(view.id)
+    assert closed.state is State.CANCELLED and "bottle.destroyed" in yard.types(view.id)
+    await commands.comment(
+        yard.house, yard.engine, view.repository, view.pull_request, text="and now?", by="someone")
+    assert (await yard.work(view.id)).turn == closed.turn
+
+
+async def test_a_late_cancel_changes_nothing(yard: Yard) -> None:
+    view = await yard.run(yard.good())
+    yard.engine.note(view.id, "cancel", "cancel:late", "someone", {"reason": "late"})
+    await commands.merge(
+        yard.house, yard.engine, view.repository, view.pull_request, sha=None, unproven=False, by="someone")
+    assert (await yard.work(view.id)).state in {State.COMPLETED, State.CANCELLED}
+    assert yard.house.ledger.verify().problems == ()
+
+
+async def test_a_budget_too_small_parks_and_a_raise_goes_on(yard: Yard) -> None:
+    view = await yard.run(yard.good(), budget="0.05usd")
+    assert (view.state, view.parked_code) == (State.PARKED, "budget")
+    assert view.usd <= Decimal("0.05") and any("budget raise" in move for move in view.next_moves)
+    await commands.raise_budget(yard.house, yard.engine, view.id, budget=Cap.parse("5usd"), by="someone")
+    await commands.resume(yard.house, yard.engine, view.id, by="someone", private=True)
+    done = await yard.work(view.id)
+    assert (done.state, done.word, done.budget) == (State.DELIVERED, Word.PROVEN, Cap.parse("5usd"))
+    assert len(yard.payloads(view.id, events.PlanGenerated)) == 1  # the plan was not asked for again
+
+
+async def test_a_base_that_moves_is_merged_in(yard: Yard) -> None:
+    execution = await yard.ask(yard.good())
+    moved = yard.commit("README.md", "# paginate\n\nMoved meanwhile.\n")
+    view = await yard.work(execution)
+    made = yard.payloads(execution, events.DeliverableCreated)[-1]
+    assert made.base_commit == moved and view.ready
+    assert "Moved meanwhile" not in yard.house.mirror(view).diff_text(moved, view.head)
+
+
+async def test_a_base_that_conflicts_parks_with_the_path(yard: Yard) -> None:
+    execution = await yard.ask(yard.good())
+    text = (yard.repository / "paginate.py").read_text()
+    yard.commit("paginate.py", text.replace("len(items) // size", "len(items) // size + 0"))
+    view = await yard.work(execution)
+    assert (view.state, view.parked_code) == (State.PARKED, "conflict") and "paginate.py" in view.reason
+
+
+async def test_a_changed_test_waits_for_a_person_and_is_ready_once_approved(yard: Yard) -> None:
+    rename = "sed -i 's/test_full_pages/test_whole_pages/' tests/test_paginate.py"
+    view = await yard.run(yard.script(replies=yard.replies(yard.test, yard.fix, rename)))
+    assert (view.state, view.ready, view.word) == (State.DELIVERED, False, Word.UNPROVEN)
+    builds = len(yard.payloads(view.id, events.BuildStarted))
+    await commands.approve(
+        yard.house, yard.engine, view.repository, view.pull_request, sha=view.head, by="someone")
+    approved = await yard.work(view.id)
+    assert (approved.ready, approved.head, approved.word) == (True, view.head, Word.PROVEN)
+    assert len(yard.payloads(view.id, events.BuildStarted)) == builds
+
+
+async def test_an_approval_belongs_to_one_commit(yard: Yard) -> None:
+    view = await yard.run(yard.good())
+    with pytest.raises(errors.Conflict, match="belongs to one commit"):
+        await commands.approve(
+            yard.house, yard.engine, view.repository, view.pull_request, sha="0" * 40, by="someone")
+
+
+async def test_only_a_plan_then_the_rest(yard: Yard) -> None:
+    view = await yard.run(yard.good(), only_plan=True)
+    assert (view.state, view.parked_code) == (State.PARKED, "planned") and "build.started" not in yard.types(view.id)
+    await commands.resume(yard.house, yard.engine, view.id, by="someone", private=True)
+    assert (await yard.work(view.id)).word == Word.PROVEN
+    assert len(yard.payloads(view.id, events.PlanGenerated)) == 1
+
+
+async def test_a_retry_from_the_plan_asks_again(yard: Yard) -> None:
+    view = await yard.run(yard.good(), only_plan=True)
+    await commands.retry(yard.house, yard.engine, view.id, stage="plan", by="someone", private=True)
+    await yard.work(view.id)
+    assert len(yard.payloads(view.id, events.PlanGenerated)) == 2
+
+
+async def test_no_change_parks_and_nothing_is_pushed(yard: Yard) -> None:
+    view = await yard.run(yard.script(replies=yard.replies("true")))
+    assert (view.state, view.parked_code, view.pull_request) == (State.PARKED, "no_change", None)
+    assert "branch.pushed" not in yard.types(view.id)
+
+
+async def test_a_refused_change_is_not_pushed(yard: Yard) -> None:
+    workflow = "mkdir -p .github/workflows && echo 'on: push' > .github/workflows/x.yml"
+    view = await yard.run(yard.script(replies=yard.replies(yard.test, yard.fix, workflow)))
+    assert (view.state, view.parked_code) == (State.PARKED, "refused") and ".github/workflows/x.yml" in view.reason
+    assert await yard.house.forge.pull_requests(view.repository, state=None) == []
+
+
+async def test_findings_of_the_first_round_reach_the_second(yard: Yard) -> None:
+    script = yard.script(replies=yard.replies(yard.fix), later=[yard.replies(yard.test)])
+    view = await yard.run(script)
+    assert (view.word, view.ready) == (Word.PROVEN, True)
+    prompts = [p.prompt for p in yard.payloads(view.id, events.BuildStarted)]
+    assert len(prompts) == 2
+    assert b"the proof says unproven" in yard.house.ledger.artifacts.get(prompts[1])
+
+
+async def test_one_unfinished_execution_per_issue(yard: Yard) -> None:
+    repository = await request.register(yard.house, str(yard.repository))
+    issue = await yard.house.forge.create_issue(repository, title="Last page", body="It is dropped.", author="someone")
+    first = await yard.ask(yard.good(), text=None, issue=issue.number)
+    with pytest.raises(errors.Conflict) as refused:
+        await yard.ask(yard.good(), text=None, issue=issue.number)
+    assert refused.value.subject == first
+    one, other = await yard.ask(yard.good()), await yard.ask(yard.good())
+    assert one != other  # a text never stands for another
