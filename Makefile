@@ -33,12 +33,16 @@ bench: setup ## ratios against limits measured in the same run
 	$(BIN)/python -m benchmarks $(ARGS)
 
 check: setup ## format, lint, types, import rule, tree rules, generated docs
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/python tools/check_tree.py
-	$(BIN)/python tools/check_docs.py
+	@failed=
+	check() { echo "check: $$*"; "$(BIN)/$$@" || failed="$$failed; $$*"; }
+	check ruff check .
+	check ruff format --check .
+	check mypy
+	check lint-imports --no-logo 
+	check python tools/check_tree.py
+	check python tools/check_docs.py
+	if [ -n "$$failed" ]; then echo "check: failed: $${failed#; }" >&2; exit 1; fi
+	echo "check: green"
 
 format: setup ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix-only --exit-zero .

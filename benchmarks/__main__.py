@@ -1,4 +1,4 @@
-"""``python -m benchmarks [NAME…]``: every benchmark, each in a process of its own; they print ratios, not times to meet.
+"""``python -m benchmarks [NAME…]``: every benchmark, each in a process of its own. They print ratios.
 
 ``make bench`` runs all of them; ``make bench ARGS=engine`` one. Exit code 1 when one of them broke.
 """

@@ -50,7 +50,13 @@ def engine(root: Path, story: Callable[[Turn], Awaitable[str]], at_once: int) ->
     ledger = Ledger.open(state, clock=clock, ids=ids, producer="bench")
     environment = {"BOATWRIGHT_TURNS": str(at_once), "BOATWRIGHT_LEASE_SECONDS": str(TTL)}
     return Engine(
-        ledger=ledger, state=state, story=story, release="bench", clock=clock, ids=ids, environment=environment
+        ledger=ledger,
+        state=state,
+        story=story,
+        release="bench",
+        clock=clock,
+        ids=ids,
+        environment=environment,
     )
 
 
@@ -89,7 +95,7 @@ def ours(root: Path, turns: int, stages: int) -> float:
 
 
 def bare(root: Path, turns: int, stages: int) -> float:
-    from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
+    from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer  # noqa: PLC0415  (only this side needs it)
 
     logging.getLogger("dbos").addHandler(logging.NullHandler())
     root.mkdir(parents=True)

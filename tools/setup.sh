@@ -59,12 +59,17 @@ with_uv() {
 }
 
 with_pip() {
-    if ! same_python "$1" || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+    local pip=("$venv/bin/python" -m pip)
+    if same_python "$1" && ! "${pip[@]}" --version >/dev/null 2>&1; then
+        pip=("$1" -m pip --python "$venv/bin/python") # uv made it, without a pip of its own
+    fi
+    if ! same_python "$1" || ! "${pip[@]}" --version >/dev/null 2>&1; then
         "$1" -c 'import ensurepip, venv' 2>/dev/null ||
             fail "$1 cannot make virtual environments" "install its venv package (Debian, Ubuntu: apt install python3-venv), or install uv"
         "$1" -m venv --clear "$venv"
+        pip=("$venv/bin/python" -m pip)
     fi
-    local pip=("$venv/bin/python" -m pip --quiet --disable-pip-version-check --no-input)
+    pip+=(--quiet --disable-pip-version-check --no-input)
     "${pip[@]}" install --require-hashes --requirement "$constraints"
     "${pip[@]}" install --no-deps --no-build-isolation --editable .
 }

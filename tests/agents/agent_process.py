@@ -36,7 +36,7 @@ async def main(socket: Path, directory: Path) -> None:
             transcript=(steps / str(done[-1])).read_bytes() if done else None,
             first_step=done[-1] + 1 if done else 1,
             bottle=LocalBottle(directory / "bottle"),
-            wire=ModelWire(socket, "anthropic", ModelRef(provider="scripted", name="x")),
+            wire=ModelWire(socket, "openai", ModelRef(provider="scripted", name="x")),
             limits=RoundLimits(),
             before_step=fence,
             on_step=save,

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -145,8 +146,18 @@ def _copy_package(name: str, to: Path) -> None:
         shutil.copy(origin, to / origin.name)
         return
     shutil.copytree(origin.parent, to / name, ignore=ignore, dirs_exist_ok=True)
-    for beside in (*origin.parent.parent.glob(f"{name}.libs"), *origin.parent.parent.glob(f"{name}-*.dist-info")):
-        shutil.copytree(beside, to / beside.name, ignore=ignore, dirs_exist_ok=True)
+    beside = [*origin.parent.parent.glob(f"{name}.libs"), *_metadata(name)]
+    for each in beside:
+        shutil.copytree(each, to / each.name, ignore=ignore, dirs_exist_ok=True)
+
+
+def _metadata(name: str) -> list[Path]:
+    """Where a package's metadata lies; an editable install keeps it away from the code."""
+    try:
+        files = importlib.metadata.distribution(name).files or ()
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    return [Path(str(each.locate())).parent for each in files if each.name == "METADATA"]
 
 
 def _python(place: Path) -> Path:

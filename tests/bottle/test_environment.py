@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,28 @@ from boatwright.bottle import environment
 from boatwright.bottle.backends.bubblewrap import Bubblewrap
 from boatwright.bottle.environment import Lines, prepare
 from boatwright.bottle.protocol import Bottle, BottleSpec
+from boatwright.config.paths import StateDir
 from boatwright.values.process import Limits
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[StateDir]:
+    """One state directory for these tests: the Python environment with pip, which takes seconds, is made once."""
+    root = Path(tempfile.mkdtemp(prefix="bwe-", dir="/tmp"))
+    root.chmod(0o711)
+    yield StateDir(root).create()
+    shutil.rmtree(root)
+
+
+@pytest.fixture
+def state(shared: StateDir) -> StateDir:
+    return shared
+
+
+def environments(backend: Bubblewrap) -> list[str]:
+    """What is on disk but for the seed and the lock files."""
+    names = (each.name for each in backend.state.environments.iterdir())
+    return sorted(name for name in names if not name.startswith((".lock-", "python-")))
 
 
 async def lay(bottle: Bottle) -> None:
@@ -75,7 +99,7 @@ node -e 'console.log(require("dep"))'
 cd packages/inner; echo 'console.log(require("deep"), require("dep"))' > use.js; node use.js; cd ../..
 readlink /node_modules/@scope/inner
 for place in /env /env/lib /node_modules/dep packages/inner/node_modules; do touch $place/new 2>/dev/null && echo written; done
-find . -name node_modules -prune -o -type f -print | sort
+find . \\( -name node_modules -o -name __pycache__ \\) -prune -o -type f -print | sort
 """
 
 
@@ -113,7 +137,8 @@ async def test_a_setup_that_fails_parks_and_leaves_nothing(backend: Bubblewrap) 
     assert parked.value.code == "setup"
     assert "why it failed" in str(parked.value)
     assert parked.value.next_moves
-    assert [each.name for each in backend.state.environments.iterdir()] == [".lock-bad"]
+    assert "bad" not in environments(backend)
+    assert not [name for name in environments(backend) if name.startswith(".")]
     assert await backend.list() == []
     made = await prepare(backend, key="bad", setup="true", commit_tree_into=lay)
     assert not made.cached, "a failure is not remembered"
@@ -124,7 +149,7 @@ async def test_a_setup_that_meets_a_limit_parks_by_its_name(backend: Bubblewrap)
         await prepare(
             backend,
             key="big",
-            setup="while :; do head -c 8000000 /dev/zero > /env/f$((n += 1)); done",
+            setup="while :; do n=$((n + 1)); head -c 8000000 /dev/zero > /env/f$n; done",
             commit_tree_into=nothing,
             limits=Limits(disk_bytes=60 << 20, wall_seconds=60),
         )
@@ -172,7 +197,8 @@ async def test_cancelling_a_preparation_leaves_nothing(backend: Bubblewrap) -> N
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert [each.name for each in backend.state.environments.iterdir()] == [".lock-slow"]
+    assert "slow" not in environments(backend)
+    assert not [name for name in environments(backend) if name.startswith(".")]
     assert await backend.list() == []
 
 

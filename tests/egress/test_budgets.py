@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from boatwright import errors
-from boatwright.egress import book
-from boatwright.egress.book import Outcome, Payer, Reservation, Reserve, Settle
+from boatwright.egress import booking
+from boatwright.egress.booking import Outcome, Payer, Reservation, Reserve, Settle
 from boatwright.egress.budget import Budgets, parse_prices
 from boatwright.egress.journal import Journal
 from boatwright.rules.budget import Need, Short
@@ -56,7 +56,7 @@ def test_reserve_settle_and_the_rows(budgets: Budgets) -> None:
     got = held(budgets.reserve(ask(1, purpose="plan", prices=prices, price_table="t 1")))
     assert (got.held.usd, got.held.tokens, got.answer_tokens) == (FULL, 2_000, 1_000)
     usage = Usage(input=10, cache_read=5, cache_write=4, output=3, reasoning=2)
-    assert budgets.settle("r1", Outcome("provider", 200, usage, 12_345)) == book.Settled("r1")
+    assert budgets.settle("r1", Outcome("provider", 200, usage, 12_345)) == booking.Settled("r1")
     (row,) = budgets.usage("ex-1")
     assert (row.usage, row.usd, row.source, row.status, row.purpose) == (
         usage, Decimal("0.000012345"), "provider", 200, "plan",
@@ -259,9 +259,9 @@ class Trial:
         if kind < 0.1:
             return None  # vanished: charged later
         if kind < 0.2:
-            return book.RELEASED
+            return booking.RELEASED
         if kind < 0.3:
-            return book.CHARGED
+            return booking.CHARGED
         part = self.random.random()
         output = int((got.held.tokens - request.need.sent_tokens) * part)
         return Outcome(

@@ -136,7 +136,9 @@ def test_a_command_that_nobody_heard_of_is_found(turns: Turns, inbox: Inbox, clo
     assert inbox.unattended(timedelta(seconds=3)) == ["unheard"]
 
 
-def test_a_lease_lives_while_its_lock_is_held_and_its_beat_is_young(database: Database, tmp_path: Path) -> None:
+def test_a_lease_lives_while_its_lock_is_held_and_its_beat_is_young(
+    database: Database, tmp_path: Path
+) -> None:
     leases = Leases(database, tmp_path)
     lock = leases.claim("w", host="here", pid=os.getpid(), release="1", queue="home")
     assert [lease.worker for lease in leases.live(30, host="here")] == ["w"]

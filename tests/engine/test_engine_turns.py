@@ -16,7 +16,7 @@ from sqlalchemy import text
 from boatwright import errors
 from boatwright.rules.turns import Phase
 from boatwright.values.events import FeatureParked, ResourcesReleased, TurnEnded, TurnStarted
-from boatwright.workflows.engine import Turn, core
+from boatwright.workflows.engine import Turn, core, shift
 
 only_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 """For what does not depend on the database."""
@@ -41,10 +41,10 @@ def work(engine: Any, *executions: str) -> None:
 def play_in(engine: Any, execution: str, recording: Path) -> None:
     """Put a recorded turn into the engine, as if its worker had died after the last recorded step."""
     steps = json.loads(recording.read_text())
-    assert engine.turns.claim(execution, engine.queue, engine._release) is not None
+    assert engine.turns.claim(execution, engine.queue, engine.release) is not None
     (claimed,) = engine.turns.live(execution)
     engine.durable.enqueue(claimed)
-    table = "operation_outputs" if engine._ledger.database.dialect == "sqlite" else "dbos.operation_outputs"
+    table = "operation_outputs" if engine.ledger.database.dialect == "sqlite" else "dbos.operation_outputs"
     rows = [
         {"id": claimed.workflow, "step": number, "name": step["name"], "output": json.dumps(step["output"])}
         for number, step in enumerate(steps, 1)
@@ -53,7 +53,7 @@ def play_in(engine: Any, execution: str, recording: Path) -> None:
         f"INSERT INTO {table} (workflow_uuid, function_id, function_name, output, serialization,"
         " retention_timestamp) VALUES (:id, :step, :name, :output, 'portable_json', 0)"
     )
-    with engine._ledger.database.write() as writer:
+    with engine.ledger.database.write() as writer:
         writer.execute(text(insert), rows)
 
 
@@ -122,7 +122,7 @@ def test_results_errors_and_defects_come_back_the_same_on_a_redo(
     yard: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The turn's process "dies" after its stages: the second telling runs no body and sees the same."""
-    monkeypatch.setattr(core, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(shift, "RETRY_SECONDS", 0.05)
     told: list[list[object]] = []
     ran: list[str] = []
 
@@ -144,7 +144,9 @@ def test_results_errors_and_defects_come_back_the_same_on_a_redo(
             try:
                 await turn.stage(name, body, Price)
             except errors.BoatwrightError as error:
-                seen.append((type(error), str(error), getattr(error, "code", ""), error.subject, error.next_moves))
+                seen.append(
+                    (type(error), str(error), getattr(error, "code", ""), error.subject, error.next_moves)
+                )
         await turn.note(ResourcesReleased(released=("all",)), "t1:released")
         told.append(seen)
         if len(told) == 1:
@@ -239,3 +241,40 @@ def test_a_second_shift_in_one_process_is_refused(yard: Any) -> None:
 def test_a_lease_time_that_is_no_number_is_refused_by_name(yard: Any) -> None:
     with pytest.raises(errors.BadInput, match="BOATWRIGHT_LEASE_SECONDS"):
         core._number({"BOATWRIGHT_LEASE_SECONDS": "soon"}, "BOATWRIGHT_LEASE_SECONDS", 30.0)
+
+
+@only_sqlite
+def test_a_foreground_run_works_on_what_was_left_to_a_worker_that_is_not_there(yard: Any) -> None:
+    seen: list[tuple[int, int]] = []
+
+    async def count(_: object) -> Price:
+        child = await asyncio.create_subprocess_exec("true")  # stages start processes from the engine's loop
+        return Price(usd=Decimal(await child.wait()), parts=())
+
+    async def story(turn: Turn) -> str:
+        seen.append((turn.turn, len((await turn.stage("count", count, Price)).parts)))
+        turn.say("counted")
+        return "delivered"
+
+    said: list[tuple[str, str]] = []
+    engine = yard.engine(story)
+    yard.request("ex", engine=engine)
+    yard.request("other", engine=engine)
+    asyncio.run(engine.run_execution("ex", lambda *line: said.append(line)))
+    assert seen == [(1, 0)]
+    assert said == [("ex", "counted")]
+    assert engine.turns.live("ex") == []
+    assert [turn.queue for turn in engine.turns.live("other")] == [engine.queue]
+
+
+@only_sqlite
+def test_a_foreground_run_says_that_the_store_is_gone_and_leaves_the_turn_waiting(yard: Any) -> None:
+    async def story(_: Turn) -> str:
+        raise errors.StoreUnavailable("the disk is full")
+
+    engine = yard.engine(story)
+    yard.request("ex", private=True, engine=engine)
+    with pytest.raises(errors.StoreUnavailable, match="the disk is full"):
+        asyncio.run(engine.run_execution("ex", lambda *_: None))
+    assert engine.durable.phases(["ex.1"])["ex.1"][0] is Phase.WAITING
+    assert engine.turns.is_live("ex", 1)

@@ -14,7 +14,9 @@ OLD_RUN = Worker("old-run", "1", "home/ex")
 GRACE = 10.0
 
 
-def turn(phase: Phase, queue: str = "home", release: str = "2", owner: str | None = None, age: float = 60.0) -> Standing:
+def turn(
+    phase: Phase, queue: str = "home", release: str = "2", owner: str | None = None, age: float = 60.0
+) -> Standing:
     return Standing(phase, queue, release, owner, age)
 
 
@@ -24,8 +26,18 @@ TABLE = [
     ("its worker is me", turn(Phase.RUNNING, owner="me"), (ME,), Move.LEAVE),
     ("its worker is dead", turn(Phase.RUNNING, owner="gone"), (ME, PEER), Move.TAKE_OVER),
     ("a young turn of a dead worker", turn(Phase.RUNNING, owner="gone", age=0), (ME,), Move.TAKE_OVER),
-    ("dead, of another release that lives", turn(Phase.RUNNING, release="1", owner="x"), (ME, OLD), Move.LEAVE),
-    ("dead, of a release that is gone", turn(Phase.RUNNING, release="1", owner="x"), (ME, PEER), Move.SUPERSEDE),
+    (
+        "dead, of another release that lives",
+        turn(Phase.RUNNING, release="1", owner="x"),
+        (ME, OLD),
+        Move.LEAVE,
+    ),
+    (
+        "dead, of a release that is gone",
+        turn(Phase.RUNNING, release="1", owner="x"),
+        (ME, PEER),
+        Move.SUPERSEDE,
+    ),
     ("dead foreground run", turn(Phase.RUNNING, queue="home/ex", owner="x"), (ME,), Move.TAKE_OVER),
     # it waits in a queue
     ("in my queue", turn(Phase.WAITING), (ME,), Move.LEAVE),
@@ -47,7 +59,9 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("standing", "live", "move"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+@pytest.mark.parametrize(
+    ("standing", "live", "move"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
+)
 def test_who_goes_on(standing: Standing, live: tuple[Worker, ...], move: Move) -> None:
     assert decide(standing, me=ME, live=live, grace=GRACE) is move
 
@@ -57,5 +71,7 @@ def test_who_goes_on(standing: Standing, live: tuple[Worker, ...], move: Move) -
     [((), "2"), ((OLD,), "1"), ((OLD, ME), "2"), ((OLD_RUN,), "2")],
     ids=["nobody", "only an old worker", "both", "an old run elsewhere"],
 )
-def test_a_new_turn_is_pinned_to_a_release_that_can_work_on_it(live: tuple[Worker, ...], release: str) -> None:
+def test_a_new_turn_is_pinned_to_a_release_that_can_work_on_it(
+    live: tuple[Worker, ...], release: str
+) -> None:
     assert release_for("home", "2", live) == release

@@ -126,7 +126,7 @@ def child(asked: dict[str, Any]) -> None:
     code = 70
     try:
         code = main(asked["argv"])
-    except BaseException:
+    except BaseException:  # noqa: BLE001  the edge of a forked process
         traceback.print_exc()
     finally:
         os._exit(code)

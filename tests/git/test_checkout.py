@@ -8,6 +8,7 @@ import pytest
 
 from boatwright import errors
 from boatwright.bottle.checkout import checkout
+from boatwright.git.mirror import Mirror
 
 
 async def inside(bottle, *argv: str) -> str:
@@ -95,8 +96,6 @@ async def test_attributes_do_not_change_bytes_and_start_nothing(backend, bottle,
 
 
 async def test_a_shallow_source(backend, bottle, open_state, repo, tmp_path):
-    from boatwright.git.mirror import Mirror
-
     repo.commit({"x": "1"})
     head = repo.commit({"x": "2"})
     repo.git("clone", "-q", "--depth", "1", f"file://{repo.path}", str(tmp_path / "shallow"))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from boatwright import errors
+from boatwright.config.paths import StateDir
 from boatwright.git import names
 from boatwright.git.gitdir import Author
 from boatwright.git.mirror import Mirror
@@ -223,8 +224,6 @@ def test_concurrent_opens_and_fetches_agree(state, repo):
 
 
 def test_a_long_state_directory(tmp_path, repo):
-    from boatwright.config.paths import StateDir
-
     deep = tmp_path / ("d" * 100) / ("e" * 100)
     assert Mirror.open(StateDir(deep).create(), "deep", repo.path).fetch()
 

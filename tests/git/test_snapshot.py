@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from datetime import UTC, datetime
@@ -120,9 +121,9 @@ async def test_ignore_rules_come_from_the_base_and_the_host(backend, bottle, mir
     desk = Desk(backend, bottle, mirror, base)
     await desk.sh("""
         echo '!*.log' > .gitignore
-        for f in a.log keep.log kept.log build/o sub/build/o sub/gen sub/deep/gen sub/y.tmp sub/deep/y.tmp
-        sub/keep.tmp y.tmp \
-                 node_modules/m/i.js .venv/bin/python src/__pycache__/a.pyc sub/new; do
+        for f in a.log keep.log kept.log build/o sub/build/o sub/gen sub/deep/gen sub/y.tmp \
+                 sub/deep/y.tmp sub/keep.tmp y.tmp node_modules/m/i.js .venv/bin/python \
+                 src/__pycache__/a.pyc sub/new; do
             mkdir -p $(dirname $f); echo content > $f
         done
     """)
@@ -136,8 +137,8 @@ async def test_ignore_rules_come_from_the_base_and_the_host(backend, bottle, mir
 
 async def test_repositories_inside_keep_their_files(desk):
     await desk.sh("""
-        git init -q lib/one; echo 1 > lib/one/f; mkdir -p lib/one/node_modules lib/one/deep; echo 2 >
-        lib/one/deep/g echo i > lib/one/node_modules/i
+        git init -q lib/one; echo 1 > lib/one/f; mkdir -p lib/one/node_modules lib/one/deep
+        echo 2 > lib/one/deep/g; echo i > lib/one/node_modules/i
         git init -q lib/one/inner; echo 3 > lib/one/inner/h
         git -C lib/one -c user.name=a -c user.email=a@b commit -q --allow-empty -m x
         mkdir linked; echo 'gitdir: ../lib/one/.git' > linked/.git; echo 4 > linked/f
@@ -320,8 +321,6 @@ async def test_the_saver_sees_nothing_of_the_host_or_the_mirror(desk):
 
 async def test_the_step_is_consistent_while_the_agent_goes_on_writing(desk):
     """A pair of files is always written together; a step never holds one half of it."""
-    import asyncio
-
     await desk.sh("mkdir pair; echo 0 > pair/a; echo 0 > pair/b")
     started = asyncio.Event()
     writing = asyncio.create_task(

@@ -1,6 +1,5 @@
 """Reports of the real runners, read; and what a report may not do."""
 
-
 from __future__ import annotations
 
 import os

@@ -1,6 +1,5 @@
 """What models and people are told: bounded, escaped, and nobody else's words pass for ours."""
 
-
 from __future__ import annotations
 
 import re

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 ENV = PurePosixPath("/env")
 MODULES = "node_modules"
 _KEY = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
+_SEED = PurePosixPath("/seed")
 _POLL = 0.1
 _TEMPORARY = str(HOME / ".temporary")
 _TAIL = 15
@@ -107,6 +109,7 @@ class Order:
     environment: Mapping[str, str]
     limits: Limits
     say: Callable[[str], None]
+    seed: bool = False
     log: bytearray = field(default_factory=bytearray)
 
     @property
@@ -139,12 +142,17 @@ async def prepare(
     """
     if not _KEY.fullmatch(key):
         raise errors.BadInput(f"{key!r} is no key for an environment", subject=key)
-    order = Order(backend, key, setup, commit_tree_into, wire, environment or {}, limits or Limits(), say)
+    return await _once(
+        Order(backend, key, setup, commit_tree_into, wire, environment or {}, limits or Limits(), say)
+    )
+
+
+async def _once(order: Order) -> Prepared:
     found = _there(order.place)
     if found is not None:
         return found
-    backend.state.create()
-    async with _locked(backend.state.environments / f".lock-{key}"):
+    order.backend.state.create()
+    async with _locked(order.backend.state.environments / f".lock-{order.key}"):
         return _there(order.place) or await _make(order)
 
 
@@ -203,15 +211,33 @@ async def _venv(order: Order, bottle: BubblewrapBottle, env: Bind) -> bool:
     python = order.backend.toolchain.python
     if python is None:
         return False
-    make = (python, "-m", "venv", "--clear")
-    done = await _run(bottle, (*make, *(() if order.setup else ("--without-pip",)), str(ENV)), env)
-    if not done.ok and order.setup:
+    if order.setup:
+        seed = await _seed(order.backend, python)
+        order.log.extend(seed.log)
+        shown = Bind(seed.path, _SEED)
+        done = await bottle.exec(("cp", "-a", f"{_SEED}/.", f"{ENV}/"), binds=(env, shown))
+        return done.ok and seed.python
+    bare = () if order.seed else ("--without-pip",)
+    done = await _run(bottle, (python, "-m", "venv", "--clear", *bare, str(ENV)), env)
+    if not done.ok and order.seed:
         # Some distributions ship venv without ensurepip; setup may still bring an installer of its own.
-        order.log.extend(done.output + b"no pip here: the host's Python lacks ensurepip\n")
-        done = await _run(bottle, (*make, "--without-pip", str(ENV)), env)
+        order.log.extend(b"no pip in this environment: the host's Python lacks ensurepip\n")
+        done = await _run(bottle, (python, "-m", "venv", "--clear", "--without-pip", str(ENV)), env)
     if not done.ok:
         order.log.extend(done.output)
     return done.ok
+
+
+async def _seed(backend: Bubblewrap, python: str) -> Prepared:
+    """A Python environment with pip and nothing else, made once per interpreter: its installation takes seconds."""
+    found = await asyncio.to_thread(os.stat, python)
+    told = f"{python} {found.st_size} {found.st_mtime_ns} {found.st_ino}"
+    key = f"python-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+    return await _once(Order(backend, key, None, _nothing, None, {}, Limits(), lambda _: None, seed=True))
+
+
+async def _nothing(_: Bottle) -> None:
+    """A seed has no commit."""
 
 
 async def _set_up(order: Order, bottle: BubblewrapBottle, env: Bind, python: bool) -> tuple[str, ...]:

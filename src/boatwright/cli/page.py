@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import singledispatch
 
 from boatwright.cli import common
 from boatwright.stages.house import House
-from boatwright.values.events import (
-    BaseProven,
-    BuildCompleted,
-    BuildStarted,
-    DeliverableCreated,
-    FeatureParked,
-    GateAnswered,
-    PlanGenerated,
-    StepCompleted,
-    TestsRan,
-    TurnStarted,
-    VerificationFailed,
-    VerificationPassed,
-)
+from boatwright.values import events
 from boatwright.values.event import Event
+from boatwright.values.events import Payload
 from boatwright.values.execution import ExecutionView
 
 LINES = 40
+TRANSCRIPT_LINES = 12
+DIFF_LINES = 200
+
+
+class Page:
+    """What a line of the page may look up: the execution, and the artifacts its events name."""
+
+    def __init__(self, house: House, view: ExecutionView) -> None:
+        self.view = view
+        self._house = house
+
+    def artifact(self, digest: str) -> bytes:
+        return self._house.ledger.artifacts.get(digest)
+
+    def diff(self, base: str, head: str) -> str:
+        return self._house.mirror(self.view).diff_text(base, head, 200_000)
 
 
 def tell(house: House, view: ExecutionView) -> None:
@@ -33,77 +39,103 @@ def tell(house: House, view: ExecutionView) -> None:
     common.say(
         f"  asked by {view.requested_by}, model {view.model}, agent {view.agent}, budget {view.budget}"
     )
+    page = Page(house, view)
     for event in house.ledger.events.stream(view.id):
-        _tell_event(house, view, event)
+        _heading(event)
+        line(event.payload, page)
 
 
-def _tell_event(house: House, view: ExecutionView, event: Event) -> None:
-    match event.payload:
-        case TurnStarted() as turn:
-            common.say(
-                f"\n── turn {turn.turn} ({turn.cause}) {event.time:%Y-%m-%d %H:%M:%S} UTC, release {turn.release}"
-            )
-        case BaseProven() as base:
-            common.say(
-                f"base: {base.passed} pass, {base.failed} fail, {base.skipped} skipped "
-                f"({base.how_read}, {base.seconds:.1f} s{', cached' if base.cached else ''})"
-            )
-        case PlanGenerated() as plan:
-            common.say(f"plan: {plan.plan.goal} [risk {plan.risk}, proof {plan.plan.proof}]")
-            for step in plan.plan.steps:
-                common.say(
-                    f"  {step.id}: {step.action} {step.path or step.command or ''} — {step.acceptance}"
-                )
-        case BuildStarted() as build:
-            common.say(f"\ngate round {build.round}: prompt")
-            _quote(house, build.prompt)
-        case StepCompleted() as step:
-            common.say(f"  step {step.step}: {', '.join(step.tools) or 'no tool'} → {step.commit[:12]}")
-        case BuildCompleted() as built:
-            common.say(f"  stopped: {built.stop_reason}. {built.summary}")
-            _transcript(house, built.transcript)
-        case DeliverableCreated() as made:
-            common.say(f"  deliverable {made.commit[:12]}: {made.files} files, +{made.added} −{made.deleted}")
-            _diff(house, view, made)
-        case TestsRan() as ran:
-            again = ", again" if ran.again else ""
-            common.say(
-                f"  tests {ran.run}{again}: {ran.passed} pass, {ran.failed} fail ({ran.how_read}, {ran.seconds:.1f} s)"
-                + (f", ended by the limit on {ran.limit}" if ran.limit else "")
-            )
-        case VerificationPassed() as passed:
-            common.say(f"  verify: {passed.proof.word}")
-        case VerificationFailed() as failed:
-            common.say(f"  verify: {failed.proof.word if failed.proof else 'not run'}")
-            for finding in failed.findings:
-                _indent(finding.block())
-        case GateAnswered() as gate:
-            common.say(f"  {gate.gate}: {gate.outcome}: {gate.summary}")
-        case FeatureParked() as parked:
-            common.say(f"parked in {parked.stage} ({parked.code}): {parked.reason}")
+def _heading(event: Event) -> None:
+    if isinstance(event.payload, events.TurnStarted):
+        turn = event.payload
+        when = f"{event.time:%Y-%m-%d %H:%M:%S} UTC"
+        common.say(f"\n── turn {turn.turn} ({turn.cause}) {when}, release {turn.release}")
 
 
-def _quote(house: House, digest: str) -> None:
-    _indent(house.ledger.artifacts.get(digest).decode("utf-8", "replace"))
+@singledispatch
+def line(payload: Payload, page: Page) -> None:
+    """Print what one event tells; most tell nothing here (``boatwright events`` has them all)."""
 
 
-def _transcript(house: House, digest: str) -> None:
-    for message in json.loads(house.ledger.artifacts.get(digest) or b"[]"):
+@line.register
+def _(base: events.BaseProven, page: Page) -> None:
+    cached = ", cached" if base.cached else ""
+    common.say(
+        f"base: {base.passed} pass, {base.failed} fail, {base.skipped} skipped "
+        f"({base.how_read}, {base.seconds:.1f} s{cached})"
+    )
+
+
+@line.register
+def _(generated: events.PlanGenerated, page: Page) -> None:
+    common.say(f"plan: {generated.plan.goal} [risk {generated.risk}, proof {generated.plan.proof}]")
+    for step in generated.plan.steps:
+        common.say(f"  {step.id}: {step.action} {step.path or step.command or ''} — {step.acceptance}")
+
+
+@line.register
+def _(build: events.BuildStarted, page: Page) -> None:
+    common.say(f"\ngate round {build.round}: prompt")
+    _indent(page.artifact(build.prompt).decode("utf-8", "replace"))
+
+
+@line.register
+def _(step: events.StepCompleted, page: Page) -> None:
+    common.say(f"  step {step.step}: {', '.join(step.tools) or 'no tool'} → {step.commit[:12]}")
+
+
+@line.register
+def _(built: events.BuildCompleted, page: Page) -> None:
+    common.say(f"  stopped: {built.stop_reason}. {built.summary}")
+    for message in json.loads(page.artifact(built.transcript) or b"[]"):
         for part in message.get("parts", ()):
             kind, content = part.get("part_kind"), part.get("content") or part.get("args")
             if kind in {"text", "tool-call", "tool-return"} and content:
                 text = content if isinstance(content, str) else json.dumps(content)
-                _indent(f"{kind}: {text}", lines=12)
+                _indent(f"{kind}: {text}", lines=TRANSCRIPT_LINES)
 
 
-def _diff(house: House, view: ExecutionView, made: DeliverableCreated) -> None:
-    _indent(house.mirror(view).diff_text(made.base_commit, made.commit, 200_000), lines=200)
+@line.register
+def _(made: events.DeliverableCreated, page: Page) -> None:
+    common.say(f"  deliverable {made.commit[:12]}: {made.files} files, +{made.added} -{made.deleted}")
+    _indent(page.diff(made.base_commit, made.commit), lines=DIFF_LINES)
 
 
-def _indent(text: str, *, lines: int = LINES) -> None:
+@line.register
+def _(ran: events.TestsRan, page: Page) -> None:
+    again = ", again" if ran.again else ""
+    limit = f", ended by the limit on {ran.limit}" if ran.limit else ""
+    common.say(
+        f"  tests {ran.run}{again}: {ran.passed} pass, {ran.failed} fail ({ran.how_read}, {ran.seconds:.1f} s){limit}"
+    )
+
+
+@line.register
+def _(passed: events.VerificationPassed, page: Page) -> None:
+    common.say(f"  verify: {passed.proof.word}")
+
+
+@line.register
+def _(failed: events.VerificationFailed, page: Page) -> None:
+    common.say(f"  verify: {failed.proof.word if failed.proof else 'not run'}")
+    for finding in failed.findings:
+        _indent(finding.block())
+
+
+@line.register
+def _(gate: events.GateAnswered, page: Page) -> None:
+    common.say(f"  {gate.gate}: {gate.outcome}: {gate.summary}")
+
+
+@line.register
+def _(parked: events.FeatureParked, page: Page) -> None:
+    common.say(f"parked in {parked.stage} ({parked.code}): {parked.reason}")
+
+
+def _indent(text: str, *, lines: int = LINES, say: Callable[[str], None] = common.say) -> None:
     """At most so many lines, indented; what is left out is counted."""
     split = text.splitlines()
-    for line in split[:lines]:
-        common.say(f"    {line}")
+    for each in split[:lines]:
+        say(f"    {each}")
     if len(split) > lines:
-        common.say(f"    … {len(split) - lines} more lines (boatwright show … --bundle FILE holds all)")
+        say(f"    … {len(split) - lines} more lines (boatwright show … --bundle FILE holds all)")

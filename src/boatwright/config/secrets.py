@@ -67,13 +67,15 @@ def _from_file(path: Path) -> Secret:
         raise _absent(
             f"the key file {path} cannot be read ({error.strerror})", f"write the key to {path}"
         ) from error
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
+    try:
+        found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise _absent(f"the key file {path} is not a file", f"write the key to {path}")
         if stat.S_IMODE(found.st_mode) & 0o077:
             raise _absent(f"the key file {path} is open to others", f"chmod 600 {path}")
-        value = file.read(_LONGEST).decode("utf-8", "replace").strip()
+        value = os.read(descriptor, _LONGEST).decode("utf-8", "replace").strip()
+    finally:
+        os.close(descriptor)
     if not value:
         raise _absent(f"the key file {path} is empty", f"write the key to {path}")
     return _clean(value, f"the key file {path}")

@@ -15,8 +15,19 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
 
+from boatwright.egress.booking import (
+    Denied,
+    Operation,
+    Outcome,
+    Payer,
+    Reservation,
+    Reserve,
+    Result,
+    Settle,
+    Settled,
+)
 from boatwright.rules import budget as rule
-from boatwright.rules.budget import Account, Amount, Granted, Need, Scope, Short
+from boatwright.rules.budget import Account, Amount, Granted, Scope, Short
 from boatwright.values.usage import Cap, Usage
 
 DEFAULT_CAPS: dict[Scope, tuple[str, Cap]] = {
@@ -27,103 +38,6 @@ DEFAULT_CAPS: dict[Scope, tuple[str, Cap]] = {
 
 _REMEMBERED = 20_000
 _MOST_DENIED = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Payer:
-    """Who pays for a call: one key per scope, empty where there is none."""
-
-    execution: str
-    repository: str = ""
-    agent: str = ""
-    bottle: str = ""
-    parent: str = ""
-
-    def scopes(self) -> list[tuple[Scope, str]]:
-        named = [
-            (Scope.AGENT, self.agent),
-            (Scope.BOTTLE, self.bottle),
-            (Scope.PARENT, self.parent),
-            (Scope.EXECUTION, self.execution),
-            (Scope.REPOSITORY, self.repository),
-        ]
-        return [*((scope, key) for scope, key in named if key), (Scope.HOST, "*")]
-
-
-@dataclass(frozen=True, slots=True)
-class Reserve:
-    """Ask to hold what a call can cost at most. ``prices`` are the unit prices of this moment, as JSON."""
-
-    id: str
-    payer: Payer
-    need: Need
-    at: datetime
-    owner: str = ""
-    wire: str = ""
-    purpose: str = ""
-    provider: str = ""
-    model: str = ""
-    prices: str = ""
-    price_table: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """Held: the call may be sent, each answer limited to ``answer_tokens``."""
-
-    id: str
-    held: Amount
-    answer_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a call ended. ``usage`` None is "in full"; ``usd`` is in nano-dollars."""
-
-    source: str
-    status: int = 0
-    usage: Usage | None = None
-    usd: int = 0
-    cache_write_long: int = 0
-
-
-RELEASED = Outcome("released", usage=Usage())
-CHARGED = Outcome("estimate")
-
-
-@dataclass(frozen=True, slots=True)
-class Settle:
-    id: str
-    outcome: Outcome
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """Booked. ``again``: it had been before, nothing changed. ``above``: the provider billed above its
-    bound.
-    """
-
-    id: str
-    again: bool = False
-    above: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """A refusal worth a row: ``kind`` is the code, ``target`` what was asked for."""
-
-    place: str
-    wire: str
-    execution: str
-    kind: str
-    target: str
-    reason: str
-    at: datetime
-
-
-Operation = Reserve | Settle | Denied
-Result = Reservation | Short | Settled | None
 
 
 @dataclass(slots=True)

@@ -19,8 +19,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from boatwright import errors
-from boatwright.egress import book, tables
-from boatwright.egress.book import Book, Operation, Outcome, Reservation, Reserve, Result, Settle, Settled
+from boatwright.egress import book, booking, tables
+from boatwright.egress.book import Book
+from boatwright.egress.booking import Operation, Outcome, Reservation, Reserve, Result, Settle, Settled
 from boatwright.ledger.database import Database
 from boatwright.rules import budget as rule
 from boatwright.rules.budget import Account, Amount, Scope, Short
@@ -130,11 +131,11 @@ class Budgets:
 
     def release(self, reservation: str) -> Settled:
         """Give back what a call held that was never sent."""
-        return self.settle(reservation, book.RELEASED)
+        return self.settle(reservation, booking.RELEASED)
 
     def charge(self, reservation: str) -> Settled:
         """Charge a reservation in full: nobody knows what the call cost."""
-        return self.settle(reservation, book.CHARGED)
+        return self.settle(reservation, booking.CHARGED)
 
     def charge_open(self, owner: str) -> int:
         """Charge every reservation without an outcome that ``owner`` (a dead proxy) left; returns how
@@ -143,7 +144,7 @@ class Budgets:
         with self.database.read() as connection:
             found = connection.execute(text(_HELD_BY), {"owner": owner}).scalars().all()
         now = self._clock.now()
-        self.apply([Settle(one, book.CHARGED, now) for one in found])
+        self.apply([Settle(one, booking.CHARGED, now) for one in found])
         return len(found)
 
     def set_cap(

@@ -19,7 +19,7 @@ from boatwright import errors
 from boatwright.egress import inbound as inbound_module
 from boatwright.egress import meter, prices
 from boatwright.egress.answer import Refused
-from boatwright.egress.book import Outcome, Reserve
+from boatwright.egress.booking import Outcome, Reserve
 from boatwright.egress.hold import Hold, Office
 from boatwright.egress.inbound import Inbound
 from boatwright.egress.meter import protocol as protocol_module

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from boatwright import crash
-from boatwright.egress import book
+from boatwright.egress import booking
 from boatwright.egress.answer import Refused
-from boatwright.egress.book import Outcome, Reservation, Reserve, Result, Settle, Settled
+from boatwright.egress.booking import Outcome, Reservation, Reserve, Result, Settle, Settled
 from boatwright.egress.journal import Journal
 from boatwright.rules import budget as rule
 from boatwright.rules.budget import Short
@@ -75,7 +75,7 @@ class Hold:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self._booked:
-            self._book(book.CHARGED if self.sent else book.RELEASED)
+            self._book(booking.CHARGED if self.sent else booking.RELEASED)
 
     def _book(self, outcome: Outcome) -> asyncio.Future[Result]:
         self._booked = True
@@ -91,7 +91,7 @@ class Hold:
 
     def _release_late(self, asked: asyncio.Future[Result]) -> None:
         if not asked.cancelled() and asked.exception() is None and isinstance(asked.result(), Reservation):
-            self._book(book.RELEASED)
+            self._book(booking.RELEASED)
 
 
 def _refused(short: Short) -> Refused:

@@ -55,8 +55,11 @@ class Inbound:
 
     async def body(self) -> bytes:
         """The whole body, decoded; ``Refused`` when it is too large."""
-        async with asyncio.timeout(BODY_SECONDS):
-            return await self._body()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await self._body()
+        except TimeoutError as error:
+            raise Gone from error
 
     async def _body(self) -> bytes:
         parts: list[bytes] = []
@@ -140,10 +143,14 @@ class Inbound:
     def reusable(self) -> bool:
         return not self._suspect and self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
 
-    async def close(self) -> None:
-        self.writer.close()
-        with contextlib.suppress(OSError):
-            await self.writer.wait_closed()
+    def close(self) -> None:
+        """End the connection: what was said is delivered; an answer that is not whole is broken off
+        audibly.
+        """
+        if self._h11.our_state is h11.SEND_BODY:
+            self.writer.transport.abort()
+        else:
+            self.writer.close()
 
 
 def header(request: h11.Request, name: bytes) -> bytes:

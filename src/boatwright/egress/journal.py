@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import exc
 
 from boatwright import errors
-from boatwright.egress.book import Operation, Result
+from boatwright.egress.booking import Operation, Result
 from boatwright.egress.budget import Budgets
 
 _LARGEST_BATCH = 256

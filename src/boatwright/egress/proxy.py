@@ -13,23 +13,19 @@ import stat
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-import h11
-
 from boatwright import errors
 from boatwright.config import secrets as secret_references
 from boatwright.config.paths import StateDir
 from boatwright.egress import control, gateway, sockets, tunnel, wires
 from boatwright.egress import spec as spec_module
 from boatwright.egress.answer import Refused
-from boatwright.egress.book import Denied, Result, Settle
+from boatwright.egress.booking import Result, Settle
 from boatwright.egress.budget import Budgets
-from boatwright.egress.gateway import Gateway
-from boatwright.egress.inbound import Gone, Inbound
 from boatwright.egress.journal import Journal
+from boatwright.egress.lanes import Lanes
 from boatwright.egress.listener import Wire
 from boatwright.egress.log import Log
 from boatwright.egress.spec import Upstream, WireSpec
-from boatwright.egress.tunnel import Tunnel, WrongName
 from boatwright.egress.upstream import Pool
 from boatwright.egress.wires import Wires
 from boatwright.values.clock import Clock, Ids
@@ -65,9 +61,9 @@ class Proxy:
         self._release = release
         self._grace = grace
         self.resolve = resolve
-        self._place = wires.place(state)
-        self.owner = f"{self._place}/{ids.token()}"
-        self._rows = Wires(budgets.database, self._place)
+        self.place = wires.place(state)
+        self.owner = f"{self.place}/{ids.token()}"
+        self._rows = Wires(budgets.database, self.place)
         self.journal = Journal(budgets)
         self.pool = Pool()
         self._log = Log(state.logs / "proxy.log", clock)
@@ -75,8 +71,7 @@ class Proxy:
         self._orders = asyncio.Lock()
         self._bookings: set[asyncio.Future[Result]] = set()
         self._frozen: set[tuple[str, str]] = set()
-        self._gateway = Gateway(self)
-        self._tunnel = Tunnel(self)
+        self._lanes = Lanes(self)
         self._control: asyncio.Server | None = None
         self._stop = asyncio.Event()
         self._last_order = clock.monotonic()
@@ -152,7 +147,7 @@ class Proxy:
     def _charge_the_dead(self) -> None:
         """Charge what proxies of this state directory left that are no more."""
         for owner in self._budgets.owners():
-            if owner == self.owner or not owner.startswith(f"{self._place}/"):
+            if owner == self.owner or not owner.startswith(f"{self.place}/"):
                 continue
             alive = sockets.Lock(self._alive_file(owner))
             if alive.take():
@@ -237,70 +232,8 @@ class Proxy:
         directory = wires.directory(self._state, wire.spec.id)
         _make_private(directory)
         # Whoever may enter the directory may use the socket; the directory belongs to one bottle.
-        await wire.listen(sockets.listen(directory, wires.SOCKET, mode=0o666), self._serve)
+        await wire.listen(sockets.listen(directory, wires.SOCKET, mode=0o666), self._lanes.serve)
         self._wires[wire.spec.id] = wire
-
-    # --- calls -------------------------------------------------------------------------------------------
-
-    async def _serve(self, wire: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection of a bottle; the edge where whatever goes wrong ends."""
-        client = Inbound(reader, writer)
-        try:
-            while await self._one(wire, client):
-                pass
-        except (Gone, WrongName) as error:
-            if isinstance(error, WrongName):
-                self._deny(wire, Refused("denied", f"a tunnel was closed: {error}", target="tls"))
-        except h11.LocalProtocolError:
-            self.note("broken", wire=wire.spec.id)
-        finally:
-            writer.transport.abort() if client.answering and not client.reusable else writer.close()
-
-    async def _one(self, wire: Wire, client: Inbound) -> bool:
-        """One request; False when the connection ends with it."""
-        try:
-            request = await client.request()
-            if request is None:
-                return False
-            if wire.is_cut:
-                raise Refused("cut", "this wire has been cut", next_moves=("ask the operator",))
-            await self._dispatch(wire, request, client)
-        except Refused as refused:
-            self._deny(wire, refused)
-            await _refuse(client, refused)
-        except errors.StoreUnavailable as error:
-            self.note("store", wire=wire.spec.id, sentence=str(error))
-            await _refuse(client, Refused("store", str(error), next_moves=error.next_moves))
-        return client.reusable
-
-    async def _dispatch(self, wire: Wire, request: h11.Request, client: Inbound) -> None:
-        if request.method == b"CONNECT":
-            await self._tunnel.serve(wire.spec, request, client)
-        elif request.target.startswith(b"/"):
-            await self._gateway.serve(wire.spec, request, client)
-        else:
-            raise Refused(
-                "denied",
-                "this wire forwards no plain http: it takes model calls by path, and CONNECT to hosts",
-                allowed=(*gateway.allowed(wire.spec), *(f"CONNECT {host}" for host in wire.spec.hosts)),
-                target=request.target.decode("latin-1")[:200],
-            )
-
-    def _deny(self, wire: Wire, refused: Refused) -> None:
-        """Write a refusal down: the log has every one, the rows count them by target."""
-        self.note("refused", wire=wire.spec.id, code=refused.code, reason=str(refused), target=refused.target)
-        if not refused.target:
-            return
-        denied = Denied(
-            place=self._place,
-            wire=wire.spec.id,
-            execution=wire.spec.execution,
-            kind=refused.code,
-            target=wire.worth_a_row(refused.target),
-            reason=str(refused),
-            at=self.clock.now(),
-        )
-        self.keep(self.journal.submit(denied))
 
     # --- what the lanes need -----------------------------------------------------------------------------
 
@@ -367,13 +300,6 @@ class Proxy:
     def freeze(self, provider: str, model: str) -> None:
         self._frozen.add((provider, model))
         self.note("frozen", provider=provider, model=model)
-
-
-async def _refuse(client: Inbound, refused: Refused) -> None:
-    if client.answering:
-        raise Gone  # too late for an answer: the connection ends instead
-    with contextlib.suppress(h11.LocalProtocolError):
-        await client.refuse(refused)
 
 
 def _make_private(directory: Path) -> None:

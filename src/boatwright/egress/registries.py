@@ -159,7 +159,7 @@ def _pip(found: _Found) -> None:
         return
     set_to = _pip_config(found.ask(*argv, "config", "list"))
     own = set_to.get("index-url")
-    default, files = _pip_default(found.ask(*argv, "--version"))
+    default, files = _pip_default(found, found.ask(*argv, "--version"))
     if own:
         found.environment["PIP_INDEX_URL"] = found.url(own)
     elif default and set_to.get("no-index", "").lower() not in {"1", "true", "yes", "on"}:
@@ -188,20 +188,13 @@ def _pip_config(listed: str) -> dict[str, str]:
     return {key: value for name in _PIP_SECTIONS for key, value in sections[name].items()}
 
 
-def _pip_default(version: str) -> tuple[str, str]:
+def _pip_default(found: _Found, version: str) -> tuple[str, str]:
     """The index and the file host that this pip's own library names."""
     matched = _PIP_LIBRARY.search(version)
     if matched is None:
         return "", ""
-    answer = subprocess.run(
-        [sys.executable, "-I", "-c", _PIP_DEFAULT, str(Path(matched["path"]).parent)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=ASK_SECONDS,
-        check=False,
-    )
-    lines = answer.stdout.decode("utf-8", "replace").split()
-    return (lines[0], lines[1]) if answer.returncode == 0 and len(lines) == 2 else ("", "")
+    lines = found.ask(sys.executable, "-I", "-c", _PIP_DEFAULT, str(Path(matched["path"]).parent)).split()
+    return (lines[0], lines[1]) if len(lines) == 2 else ("", "")
 
 
 # --- uv ---

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import h11
 
-from boatwright.egress.book import Outcome
+from boatwright.egress.booking import Outcome
 from boatwright.egress.hold import Hold
 from boatwright.egress.inbound import Gone, Inbound
 from boatwright.egress.meter.protocol import Protocol, Reading

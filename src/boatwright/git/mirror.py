@@ -96,7 +96,9 @@ class Mirror(Packs):
         one."""
         remote = Remote.of(self.source if source is None else source)
         with self._calling(remote, LOOK_SECONDS, "read") as call:
-            out = self.run("ls-remote", "--symref", "--", remote.address, call=call).out
+            out = self.run(
+                "ls-remote", "--symref", *remote.program("upload-pack"), "--", remote.address, call=call
+            ).out
         refs: dict[str, str] = {}
         for line in out.decode("utf-8", "surrogateescape").splitlines():
             value, _, name = line.partition("\t")
@@ -166,7 +168,14 @@ class Mirror(Packs):
         remote = Remote.of(self.source)
         with self.lock(), self._calling(remote, FETCH_SECONDS, "fetch") as call:
             try:
-                self.run(*_FETCH, "--", remote.address, f"+{oid}:{names.base(oid)}", call=call)
+                self.run(
+                    *_FETCH,
+                    *remote.program("upload-pack"),
+                    "--",
+                    remote.address,
+                    f"+{oid}:{names.base(oid)}",
+                    call=call,
+                )
             except GitFailed as failed:
                 if found.ref or "not our ref" not in failed.complaint:
                     raise
@@ -242,7 +251,9 @@ class Mirror(Packs):
         what = f"{oid}:refs/heads/{branch}"
         try:
             with self._calling(remote, FETCH_SECONDS, "push to") as call:
-                self.run(*_PUSH, lease, "--", remote.address, what, call=call)
+                self.run(
+                    *_PUSH, *remote.program("receive-pack"), lease, "--", remote.address, what, call=call
+                )
         except GitFailed as failed:
             there = self.remote_head(url, branch)
             if there == oid:

@@ -17,6 +17,12 @@ from boatwright.git.run import Call, redact
 PROTOCOLS = ("https", "http", "ssh", "git")
 _SCP = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9._-]+:[^:\x00-\x20].*")
 _GITFILE_BYTES = 4_096
+_OTHER_SIDE = (
+    "git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.alternateRefsCommand=/bin/true"
+    " -c receive.autogc=false -c gc.auto=0 -c maintenance.auto=false -c safe.bareRepository=all"
+)
+"""git does not hand our ``-c`` on to the program it starts at the other side of a path, so that program gets
+its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +87,26 @@ class Remote:
     def shown(self) -> str:
         return redact(self.address)
 
+    def program(self, name: str) -> tuple[str, ...]:
+        """The option that names ``upload-pack`` or ``receive-pack`` where we start it ourselves: for a
+        path."""
+        return (f"--{name}={_OTHER_SIDE} {name}",) if self.protocol == "file" else ()
+
     @contextmanager
     def call(self, scratch: Path, *, timeout: float) -> Iterator[Call]:
         """The settings of a call to this remote.
 
-        git does not hand ``-c`` on to the upload-pack and receive-pack it starts, so the other side's
-        settings go into a file: only this path is a safe directory whoever owns it, and no hook runs. A
-        password goes through an unnamed file descriptor: not on the command line, not in the environment, not
-        on disk.
+        Only this path is a safe directory, whoever owns it. A password goes through an unnamed file
+        descriptor: not on the command line, not in the environment, not on disk.
         """
         with (
-            tempfile.NamedTemporaryFile("w", dir=scratch, prefix="config-") as other_side,
+            tempfile.NamedTemporaryFile("w", dir=scratch, prefix="config-") as settings,
             _hidden(self.secret) as fd,
         ):
-            other_side.write(_other_side(self.gitdirs))
-            other_side.flush()
+            settings.write(_safe(self.gitdirs))
+            settings.flush()
             yield Call(
-                environment={"GIT_CONFIG_GLOBAL": other_side.name}, protocols=self.protocol, timeout=timeout,
+                environment={"GIT_CONFIG_GLOBAL": settings.name}, protocols=self.protocol, timeout=timeout,
                 config=_helper(fd), pass_fds=() if fd is None else (fd,),
             )  # fmt: skip
 
@@ -125,22 +134,12 @@ def _gitdirs(dot_git: Path) -> Sequence[Path]:
     return (dot_git, (dot_git.parent / words.removeprefix("gitdir:").strip()).resolve())
 
 
-def _other_side(gitdirs: Sequence[Path]) -> str:
-    lines = [
-        "[core]",
-        "hooksPath = /dev/null",
-        "fsmonitor = false",
-        "[transfer]",
-        "fsckObjects = true",
-        "[gc]",
-        "auto = 0",
-    ]
-    if gitdirs:
-        lines.append("[safe]")
+def _safe(gitdirs: Sequence[Path]) -> str:
+    lines = ["[safe]"] if gitdirs else []
     for directory in gitdirs:
         quoted = str(directory).replace("\\", "\\\\").replace('"', '\\"')
         lines.append(f'directory = "{quoted}"')
-    return "\n".join(lines) + "\n"
+    return "".join(line + "\n" for line in lines)
 
 
 @contextmanager

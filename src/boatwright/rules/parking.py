@@ -32,6 +32,7 @@ NEXT_MOVES: dict[str, tuple[str, ...]] = {
     ),
     "model_unavailable": ("wait for the provider", "boatwright resume {execution}"),
     "model_garbage": ("boatwright retry {execution} --from plan", "or choose another model with a new run"),
+    "context_too_long": ("ask for less at once with a new run", "or choose a model with a larger context"),
     "plan_review": (
         "read the findings: boatwright show {execution}",
         "say more precisely what is wanted, then: boatwright retry {execution} --from plan",

@@ -22,14 +22,11 @@ Name every file the change will touch, its tests included; nothing else may be c
 prove it. behaviour: a test fails on the code as it is and passes after. new: something that does not exist
 yet works after. none: documentation or configuration only.
 Every acceptance says how one sees that the step is done. Keep the change as small as the task allows."""
-SYSTEM = f"""You change a repository in /workspace until the task is done, with the tools you are given.
-{_QUOTING}
-Follow the plan. Touch only the files it names, and tests for them. First make a test that fails for the
-reason the task describes, then change the code until it passes, then run all tests. Do not edit or remove a
-test so that it passes, and do not touch the test runner: its configuration, its hooks, its modules, its
-reports. Such a change is refused whatever it does. There is no network. Your work is saved after each reply.
-When you are done, say so in one or two sentences and call
-no tool."""
+SYSTEM = f"""{_QUOTING}
+Follow the plan: touch only the files it names, and tests for them. Do not touch the test runner: its
+configuration, its hooks, its modules, its reports. Such a change is refused whatever it does. Your work is
+saved after each reply."""
+"""What holds for every agent beside its own instructions."""
 REVIEWER = f"""You review a change as a careful colleague who has to live with it.
 {_QUOTING}
 Ask whether it does what was asked, whether it is wrong somewhere, whether its tests would notice, whether it

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from boatwright import crash, errors
+from boatwright.agents import heavy
 from boatwright.git.mirror import Mirror
 from boatwright.rules import proof as rules
-from boatwright.stages import environments, ground, running
+from boatwright.stages import environments, ground, running, wiring
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.values.chapters import Analysis, Work
 from boatwright.values.context import Context
 from boatwright.values.events import AnalysisCompleted, AnalysisStarted, BaseProven, EnvironmentPrepared
 from boatwright.values.proof import CaseOutcome, RunReport
+from boatwright.values.usage import ModelRef
 
 
 async def run(context: Context, house: House, asked: Work) -> Analysis:
@@ -22,6 +26,9 @@ async def run(context: Context, house: House, asked: Work) -> Analysis:
     house.require_bottle()
     mirror = house.mirror(view)
     here = await ground.of_commit(house, view, mirror, view.base_commit)
+    warming = asyncio.create_task(
+        asyncio.to_thread(heavy.warm, wiring.protocol_of(ModelRef.parse(view.model)))
+    )
     context.say(f"{here.language}, tests by `{here.test_line}` ({here.command_source})")
     await _prepare(context, house, mirror, here)
     report, digest, cached = await running.base_report(
@@ -30,6 +37,7 @@ async def run(context: Context, house: House, asked: Work) -> Analysis:
     crash.point("base.proven")
     await _record(context, here, report, digest, cached)
     _must_stand(report, here)
+    await warming  # the model's client takes seconds to import: it was done while the base's tests ran
     return Analysis(
         base_commit=view.base_commit,
         language=here.language,

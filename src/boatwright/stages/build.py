@@ -1,7 +1,7 @@
 """One gate round of the agent: it works in the bottle; every step is saved outside before the next begins.
 
-Killed anywhere: the round is open (``build.started`` without ``build.completed``), the workspace is laid anew from the last
-``step.completed``, and the conversation goes on from its transcript. The step in flight is redone.
+Killed anywhere: the round is open (``build.started`` without ``build.completed``), the workspace is laid anew from the
+last ``step.completed``, and the conversation goes on from its transcript. The step in flight is redone.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ from boatwright.values.event import Event
 from boatwright.values.events import Payload
 from boatwright.values.execution import ExecutionView
 
-
 P = TypeVar("P", bound=Payload)
 
 

@@ -1,4 +1,4 @@
-"""The proof's runs: four trees, each tested in a fresh bottle, the deciding ones twice; then the rules give the word."""
+"""The proof's runs: four trees, each tested in a fresh bottle, the deciding ones twice; the rules give the word."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def change_of(ground_: Ground, mirror: Mirror, made: Deliverable) -> tuple[rules
 def _trees(proving: Proving) -> Mapping[Run, str]:
     """B/B and H/H as they are; B/H and H/B composed in the mirror, as commits nobody will push."""
     made, mirror, tests = proving.made, proving.mirror, sorted(proving.change.tests.paths)
-    with_head_tests = mirror.compose(made.base, {path: made.commit for path in tests})
-    with_base_tests = mirror.compose(made.commit, {path: made.base for path in tests})
+    with_head_tests = mirror.compose(made.base, dict.fromkeys(tests, made.commit))
+    with_base_tests = mirror.compose(made.commit, dict.fromkeys(tests, made.base))
     return {
         Run.BB: made.base,
         Run.HH: made.commit,

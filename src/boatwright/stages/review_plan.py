@@ -1,4 +1,4 @@
-"""Read the plan by rules alone: structure, paths, risk, ambiguity, overreach. Approve, mend, or park with the findings."""
+"""Read the plan by rules alone: structure, paths, risk, ambiguity, overreach. Approve, mend, or park."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ async def ensure(house: House, script: Path) -> Path:
     It is reached through the wire like any provider and metered at its own price; no layer imports it.
     """
     try:
-        data = script.read_bytes()
+        data = await asyncio.to_thread(script.read_bytes)
     except OSError as error:
         raise errors.Parked(
             f"the scripted model {script} cannot be read: {error.strerror}",
@@ -44,6 +44,8 @@ async def ensure(house: House, script: Path) -> Path:
         str(script),
         "--socket",
         str(socket),
+        "--parent",
+        str(os.getpid()),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -1,7 +1,7 @@
 """Judge the work: first the deliverable commit is made, then everything is asked of exactly that commit.
 
-Cheap before dear: the tree, the paths, the limits and the runner guard need no bottle, and a refusal there saves the runs. The
-runs of the proof each have a fresh bottle without a wire.
+Cheap before dear: the tree, the paths, the limits and the runner guard need no bottle, and a refusal there saves
+the runs. The runs of the proof each have a fresh bottle without a wire.
 """
 
 from __future__ import annotations

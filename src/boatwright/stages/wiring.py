@@ -31,23 +31,31 @@ async def model_wire(house: House, view: ExecutionView, *, purpose: str) -> Asyn
         provider=model.provider,
         upstreams=(await upstream(house, model),),
     )
+
+    async def revive() -> None:
+        """The proxy may have died: have one listen, with this wire on it."""
+        await house.wire.ensure()
+        await house.wire.open(spec)
+
     await house.wire.ensure()
     directory = await house.wire.open(spec)
     try:
-        yield ModelWire(socket=directory / "wire.sock", protocol=protocol_of(model), model=model)
+        socket = directory / "wire.sock"
+        yield ModelWire(socket=socket, protocol=protocol_of(model), model=model, revive=revive)
     finally:
         await house.wire.close(spec.id)
 
 
 def protocol_of(model: ModelRef) -> str:
-    return "openai" if model.provider == "openai" else "anthropic"
+    """What is spoken to it. The scripted model speaks both; Chat Completions loads faster here."""
+    return "anthropic" if model.provider == "anthropic" else "openai"
 
 
 async def upstream(house: House, model: ModelRef) -> Upstream:
     """Where the wire sends a call for this model, and the reference of the key it adds."""
     if model.provider == "scripted":
         socket = await scripted.ensure(house, Path(model.name))
-        return Upstream(protocol="anthropic", socket=str(socket))
+        return Upstream(protocol=protocol_of(model), socket=str(socket))
     return Upstream(
         protocol=model.provider,
         base_url=house.environment.get(BASES[model.provider], ""),

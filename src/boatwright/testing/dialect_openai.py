@@ -57,7 +57,7 @@ def _said(message: Any) -> Said:
     answers = (str(message.get("tool_call_id")),) if message["role"] == "tool" else ()
     return Said(
         role="user" if answers else str(message["role"]),
-        text=text,
+        text="" if answers else text,  # what a tool printed is not what a person asked
         calls=tuple(str(call.get("id")) for call in calls),
         answers=answers,
         garbage=GARBAGE in text or GARBAGE in json.dumps(calls),

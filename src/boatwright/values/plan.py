@@ -80,6 +80,9 @@ class Plan(BaseModel):
     @property
     def touch_paths(self) -> tuple[str, ...]:
         """Sorted unique paths of the writing steps, leading ``./`` and ``/`` stripped."""
-        paths = {step.path.lstrip("./") if step.path.startswith(("/", "./")) else step.path
-                 for step in self.steps if step.action in WRITING and step.path}
+        paths = {
+            step.path.lstrip("./") if step.path.startswith(("/", "./")) else step.path
+            for step in self.steps
+            if step.action in WRITING and step.path
+        }
         return tuple(sorted(paths))

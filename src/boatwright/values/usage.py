@@ -37,6 +37,10 @@ _CAP = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*(usd|\$|tok|ktok|mtok)\s*$", re.
 _TOKENS = {"tok": 1, "ktok": 1_000, "mtok": 1_000_000}
 
 
+def _dollar_sign_last(part: str) -> str:
+    return part[1:] + "usd" if part.startswith("$") else part
+
+
 class Cap(BaseModel):
     """A limit: dollars, tokens, or both. At least one is set; zero is a cap nothing fits under."""
 
@@ -59,13 +63,11 @@ class Cap(BaseModel):
         usd: Decimal | None = None
         tokens: int | None = None
         for part in text.split(","):
-            part = part.strip()
-            if part.startswith("$"):
-                part = part[1:] + "usd"
-            match = _CAP.match(part)
+            match = _CAP.match(_dollar_sign_last(part.strip()))
             if match is None:
                 raise errors.BadInput(
-                    f"'{text}' is not a budget: write dollars as 5usd or tokens as 2Mtok", subject=text,
+                    f"'{text}' is not a budget: write dollars as 5usd or tokens as 2Mtok",
+                    subject=text,
                     next_moves=("--budget 5usd", "--budget 2Mtok"),
                 )
             try:
@@ -101,7 +103,8 @@ class ModelRef(BaseModel):
         provider, colon, name = text.partition(":")
         if not colon or not name or provider not in {"anthropic", "openai", "scripted"}:
             raise errors.BadInput(
-                f"'{text}' is not a model: write anthropic:NAME, openai:NAME or scripted:FILE", subject=text,
+                f"'{text}' is not a model: write anthropic:NAME, openai:NAME or scripted:FILE",
+                subject=text,
             )
         return cls(provider=provider, name=name)
 

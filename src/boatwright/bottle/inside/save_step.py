@@ -11,7 +11,7 @@ in the workspace is believed: not its ``.git``, not its .gitignore, not its attr
 Python 3.9 or newer, and few imports: each costs more than git does.
 """
 
-# ruff: noqa: PTH103, PTH108, PTH110, PTH118, PTH120, PTH123, SIM105
+# ruff: noqa: SIM105
 # (paths are bytes and relative to a descriptor; pathlib and contextlib are slow to import)
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ the exception's type and the deepest file of the traceback that is not the runne
 """
 
 # Names stay as the interpreter has them: a Path would resolve links.
-# ruff: noqa: PTH100, PTH109, PTH113, PTH117, PTH118, PTH120, PTH123
 from __future__ import annotations
 
 import os
