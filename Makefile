@@ -26,8 +26,9 @@ test: setup ## all tests but the long ones
 test-packages: setup ## the tests that fetch small public packages through the configured client
 	$(PYTEST) -m packages $(ARGS)
 
-chaos: setup ## kill everything at every crash point, the long form
-	$(PYTEST) -m chaos $(ARGS)
+chaos: setup ## kill everything at every crash point, print the table, keep it in docs/chaos.md
+	$(BIN)/python tools/chaos.py
+	$(PYTEST) -m chaos --ignore=tests/chaos $(ARGS)
 
 bench: setup ## ratios against limits measured in the same run
 	$(BIN)/python -m benchmarks $(ARGS)

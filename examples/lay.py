@@ -24,6 +24,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 FAILING = "failing-test"
 """The branch with a committed test that shows the bug, and the patch that makes it."""
+POLICY = """\
+# One round of building and judging: a second round of a script that has nothing more to say would repeat the first.
+max_retries: 1
+"""
 
 
 class CannotLay(Exception):
@@ -56,6 +60,7 @@ def lay(package: Package, target: Path, archives: Path) -> None:
     if target.exists() and any(target.iterdir()):
         raise CannotLay(f"{target} is not empty")
     unpack(fetch(package, archives), target)
+    (target / ".boatwright.yml").write_text(POLICY)
     git(target, "init", "--quiet", "--initial-branch=main")
     commit(target, f"{package.name} {package.version}")
     patch = HERE / package.name / f"{FAILING}.patch"

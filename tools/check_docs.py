@@ -40,9 +40,16 @@ def stages() -> str:
     return stage_table.markdown()
 
 
+def policy() -> str:
+    from boatwright.config import catalogue  # noqa: PLC0415
+
+    return catalogue.markdown()
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/events.md": events,
     "docs/cli.md": command_line,
+    "docs/policy.md": policy,
     "docs/stages.md": stages,
 }
 

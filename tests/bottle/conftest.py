@@ -111,6 +111,7 @@ class OrdinaryUser:
             text=True,
             timeout=timeout,
             stdin=subprocess.DEVNULL,
+            check=False,
             **drop,  # type: ignore[call-overload]
         )
 
@@ -170,7 +171,9 @@ def _python(place: Path) -> Path:
         return system
     prefix = Path(sys.base_prefix)
     leave = shutil.ignore_patterns("__pycache__", "site-packages", "test", "idlelib", "tkinter", "*.a")
-    shutil.copytree(prefix / "lib" / f"python{version}", place / "python" / "lib" / f"python{version}", ignore=leave)
+    shutil.copytree(
+        prefix / "lib" / f"python{version}", place / "python" / "lib" / f"python{version}", ignore=leave
+    )
     (place / "python" / "bin").mkdir()
     for library in (prefix / "lib").glob("libpython*.so*"):
         shutil.copy(library, place / "python" / "lib" / library.name)

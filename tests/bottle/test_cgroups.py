@@ -23,7 +23,11 @@ OWN = "4:memory:/user/one\n2:cpu,cpuacct:/\n0::/user.slice/session\n"
 
 def test_mounts() -> None:
     memory, cpu, unified = cgroups._mounts(HYBRID)
-    assert (memory.version, memory.place, "memory" in memory.options) == (1, Path("/sys/fs/cgroup/memory"), True)
+    assert (memory.version, memory.place, "memory" in memory.options) == (
+        1,
+        Path("/sys/fs/cgroup/memory"),
+        True,
+    )
     assert {"cpu", "cpuacct"} <= cpu.options
     assert unified.version == 2
     (inside,) = cgroups._mounts(CONTAINER)

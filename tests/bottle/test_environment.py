@@ -127,7 +127,9 @@ async def test_modules_that_the_commit_brings_are_not_hidden(backend: Bubblewrap
     async def vendored(bottle: Bottle) -> None:
         await bottle.exec(["sh", "-c", "mkdir node_modules; echo ours > node_modules/file"])
 
-    prepared = await prepare(backend, key="vendored", setup="touch node_modules/more", commit_tree_into=vendored)
+    prepared = await prepare(
+        backend, key="vendored", setup="touch node_modules/more", commit_tree_into=vendored
+    )
     assert prepared.modules == ()
 
 
@@ -169,7 +171,10 @@ async def test_concurrent_preparers_make_one(backend: Bubblewrap, make_backend) 
         laid += 1
 
     made = await asyncio.gather(
-        *(prepare(each, key="one", setup=None, commit_tree_into=count) for each in (backend, make_backend(), backend))
+        *(
+            prepare(each, key="one", setup=None, commit_tree_into=count)
+            for each in (backend, make_backend(), backend)
+        )
     )
     assert laid == 1
     assert sorted(each.cached for each in made) == [False, True, True]
@@ -180,7 +185,9 @@ async def test_a_half_made_one_is_discarded(backend: Bubblewrap) -> None:
     left.mkdir(parents=True)
     (left / "rubbish").write_text("x")
     await backend.create(BottleSpec("prepare-half", "prepare"))
-    (backend.state.environments / "half").mkdir()  # killed between mkdir and anything else: nothing of ours does this
+    (
+        backend.state.environments / "half"
+    ).mkdir()  # killed between mkdir and anything else: nothing of ours does this
     (backend.state.environments / "half").rmdir()
     prepared = await prepare(backend, key="half", setup=None, commit_tree_into=nothing)
     assert not (prepared.path / "rubbish").exists()
@@ -227,6 +234,10 @@ def test_lines() -> None:
 
 def test_the_path_of_an_environment_is_outside_every_workspace(tmp_path: Path) -> None:
     prepared = environment.Prepared("k", tmp_path, b"", 0.0, False, True, ("node_modules", "a/node_modules"))
-    assert [str(bind.target) for bind in prepared.binds] == ["/env", "/node_modules", "/workspace/a/node_modules"]
+    assert [str(bind.target) for bind in prepared.binds] == [
+        "/env",
+        "/node_modules",
+        "/workspace/a/node_modules",
+    ]
     assert not any(bind.writable for bind in prepared.binds)
     assert prepared.environment("/usr/bin")["PATH"] == "/env/bin:/node_modules/.bin:/usr/bin"

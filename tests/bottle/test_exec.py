@@ -40,7 +40,9 @@ async def test_output_is_told_as_it_comes(bottle: BubblewrapBottle) -> None:
         await task
 
 
-async def test_what_on_output_raises_kills_the_program_and_reaches_the_caller(bottle: BubblewrapBottle) -> None:
+async def test_what_on_output_raises_kills_the_program_and_reaches_the_caller(
+    bottle: BubblewrapBottle,
+) -> None:
     def refuse(_: bytes) -> None:
         raise ValueError("enough")
 
@@ -54,7 +56,9 @@ async def test_exit_codes_are_the_shells(bottle: BubblewrapBottle, script: str, 
     assert (await bottle.exec(["sh", "-c", script])).exit_code == code
 
 
-async def test_a_program_that_does_not_exist_is_the_programs_failure_not_ours(bottle: BubblewrapBottle) -> None:
+async def test_a_program_that_does_not_exist_is_the_programs_failure_not_ours(
+    bottle: BubblewrapBottle,
+) -> None:
     assert (await bottle.exec(["no-such-program"])).exit_code == 127
 
 
@@ -103,7 +107,10 @@ async def test_binds_are_read_only_unless_said(bottle: BubblewrapBottle, state: 
     shown.mkdir(mode=0o755)
     (shown / "file").write_text("there")
     bind = Bind(shown, PurePosixPath("/shown"))
-    assert "Read-only" in (await bottle.exec(["sh", "-c", "cat /shown/file; touch /shown/x"], binds=[bind])).text()
+    assert (
+        "Read-only"
+        in (await bottle.exec(["sh", "-c", "cat /shown/file; touch /shown/x"], binds=[bind])).text()
+    )
     bottle.give(shown)
     writable = Bind(shown, PurePosixPath("/shown"), writable=True)
     assert (await bottle.exec(["touch", "/shown/x"], binds=[writable])).ok
@@ -114,7 +121,11 @@ async def test_a_bind_below_the_workspace_never_follows_a_link(bottle: Bubblewra
     shown = bottle.place.root / "shown"
     shown.mkdir(mode=0o755)
     await bottle.exec(["sh", "-c", "ln -s /etc linked; mkdir real"])
-    binds = [Bind(shown, WORKSPACE / "linked"), Bind(shown, WORKSPACE / "real"), Bind(shown, WORKSPACE / "new")]
+    binds = [
+        Bind(shown, WORKSPACE / "linked"),
+        Bind(shown, WORKSPACE / "real"),
+        Bind(shown, WORKSPACE / "new"),
+    ]
     result = await bottle.exec(["sh", "-c", "grep -c /workspace/ /proc/self/mountinfo"], binds=binds)
     assert result.text() == "2\n"
     assert result.notes == ("/workspace/linked was not mounted: the workspace has no directory for it",)

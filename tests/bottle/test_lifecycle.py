@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
+import socket
 import stat
 import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from boatwright import errors
-from boatwright.bottle import launcher, line, mounts, processes, uids
+from boatwright.bottle import launcher, line, processes, uids
 from boatwright.bottle.backends.bubblewrap import Bubblewrap, BubblewrapBottle
 from boatwright.bottle.protocol import WORKSPACE, Bind, BottleSpec
 from boatwright.bottle.store import MAKING, erase
@@ -52,7 +56,9 @@ async def test_a_bottle_is_found_after_a_restart(backend: Bubblewrap, make_backe
 
 async def test_destroy_is_idempotent_and_complete(backend: Bubblewrap) -> None:
     bottle = await backend.create(BottleSpec("gone", "test"))
-    await bottle.exec(["sh", "-c", "mkdir -p shut/in; touch shut/in/file; chmod 000 shut/in shut; ln -s / ~/out"])
+    await bottle.exec(
+        ["sh", "-c", "mkdir -p shut/in; touch shut/in/file; chmod 000 shut/in shut; ln -s / ~/out"]
+    )
     await backend.destroy("gone")
     await backend.destroy("gone")
     assert await backend.open("gone") is None
@@ -105,14 +111,15 @@ async def test_a_bad_name_is_bad_input(backend: Bubblewrap, slug: str) -> None:
         await backend.create(BottleSpec(slug, "test"))
 
 
-async def test_what_is_written_about_a_bottle_must_be_readable(backend: Bubblewrap, make_backend: Make) -> None:
+async def test_what_is_written_about_a_bottle_must_be_readable(
+    backend: Bubblewrap, make_backend: Make
+) -> None:
     bottle = await backend.create(BottleSpec("odd", "test"))
-    meta = bottle.place.root / "meta.json"
-    good = meta.read_bytes()
-    meta.write_text("{")
+    (bottle.place.root / "meta.json").write_text("{")
     with pytest.raises(errors.Conflict):
         await make_backend().open("odd")
-    meta.write_bytes(good)
+    await backend.destroy("odd")
+    assert list(backend.state.bottles.iterdir()) == []
 
 
 async def test_no_bottle_runs_as_root(bottle: BubblewrapBottle) -> None:
@@ -183,14 +190,10 @@ def test_uid_zero_is_refused_before_anything_starts(backend: Bubblewrap, bottle:
     with pytest.raises(errors.Refused, match="never run as root"):
         uids.refuse_root(0)
     with pytest.raises(errors.Refused):
-        uids.choose(range(0, 10))
+        uids.choose(range(10))
     with pytest.raises(errors.Refused):
         launcher.drop(backend.bwrap.path, 0)
-    made = backend.line(
-        bottle.place, ("true",), cwd=WORKSPACE, environment={}, limits=None, binds=()
-    )
-    import dataclasses
-
+    made = backend.line(bottle.place, ("true",), cwd=WORKSPACE, environment={}, limits=None, binds=())
     with pytest.raises(errors.Refused), line.opened(dataclasses.replace(made, uid=0), status=1):
         raise AssertionError("a line for root was opened")
 
@@ -223,8 +226,6 @@ def test_an_unmapped_range_is_not_taken(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_the_step_without_setpriv_drops_everything() -> None:
     """The few lines that stand in for setpriv, run for real (as root: to another uid)."""
-    import sys
-
     uid = 54_321 if ROOT else os.geteuid()
     python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
     done = subprocess.run(
@@ -233,7 +234,9 @@ def test_the_step_without_setpriv_drops_everything() -> None:
         text=True,
         check=True,
     )
-    status = {name: value.strip() for name, _, value in (each.partition(":") for each in done.stdout.splitlines())}
+    status = {
+        name: value.strip() for name, _, value in (each.partition(":") for each in done.stdout.splitlines())
+    }
     assert set(status["Uid"].split()) == {str(uid)}
     assert status["NoNewPrivs"] == "1"
     assert status["CapEff"].strip("0") == ""
@@ -261,25 +264,8 @@ async def test_core_dumps_stay_off(bottle: BubblewrapBottle) -> None:
     assert (await bottle.exec(["python3", "-c", script])).text() == "1\n"
 
 
-def test_a_source_the_uid_cannot_reach_is_copied_once(tmp_path: Path) -> None:
-    source = tmp_path / "ours"
-    source.mkdir(mode=0o700)
-    (source / "file").write_text("x")
-    shelf = mounts.Shelf(tmp_path / "shelf")
-    other = os.geteuid() + 1
-    (moved,) = shelf.within_reach([Bind(source, WORKSPACE)], other)
-    assert (moved.source / "file").read_text() == "x"
-    assert moved.source.is_relative_to(tmp_path / "shelf")
-    assert stat.S_IMODE((moved.source / "file").stat().st_mode) == 0o644
-    assert shelf.within_reach([Bind(source, WORKSPACE)], other) == (moved,)
-    assert shelf.within_reach([Bind(source, WORKSPACE)], os.geteuid())[0].source == source
-
-
 async def test_a_wire_is_a_directory_only_its_bottle_enters(backend: Bubblewrap, state: StateDir) -> None:
     """The forwarder finds a socket that is made only later: the directory is bound, not the file."""
-    import socket
-    import threading
-
     wire = state.run / "w"
     bottle = await backend.create(BottleSpec("wired", "test", wire=wire))
     assert stat.S_IMODE(wire.stat().st_mode) == 0o700

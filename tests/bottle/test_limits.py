@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,8 @@ from boatwright.bottle.backends.bubblewrap import Bubblewrap, BubblewrapBottle
 from boatwright.bottle.cgroups import Cgroups, Hierarchy
 from boatwright.bottle.limits import Strength, Trace, capabilities, name
 from boatwright.bottle.output import FLOOD, Kept
-from boatwright.bottle.protocol import WORKSPACE
+from boatwright.bottle.protocol import WORKSPACE, BottleSpec
+from boatwright.bottle.store import erase
 from boatwright.bottle.watchdog import size
 from boatwright.values.process import Limit, Limits
 
@@ -99,8 +102,6 @@ async def test_an_ordinary_failure_names_no_limit(bottle: BubblewrapBottle) -> N
 
 async def test_processes_are_counted_per_bottle(backend: Bubblewrap) -> None:
     """Three bottles each get their own count, even under one uid."""
-    from boatwright.bottle.protocol import BottleSpec
-
     script = "for n in $(seq 30); do sleep 300 & done; echo up; wait"
     ups = [asyncio.Event() for _ in range(3)]
     bottles = [await backend.create(BottleSpec(f"count-{n}", "test")) for n in range(3)]
@@ -221,7 +222,7 @@ def test_flood() -> None:
     assert kept.flooded
 
 
-def test_size_follows_no_link_and_stops_early(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_size_follows_no_link_and_stops_early(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "file").write_bytes(b"x" * 10_000)
     (tmp_path / "out").symlink_to("/usr")
@@ -230,9 +231,7 @@ def test_size_follows_no_link_and_stops_early(tmp_path) -> None:  # type: ignore
     assert size(tmp_path / "nowhere", 100) == 0
 
 
-def test_a_tree_deeper_than_a_path_counts_as_too_large(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    import os
-
+def test_a_tree_deeper_than_a_path_counts_as_too_large(tmp_path: Path) -> None:
     before = os.getcwd()
     os.chdir(tmp_path)
     try:
@@ -242,7 +241,5 @@ def test_a_tree_deeper_than_a_path_counts_as_too_large(tmp_path) -> None:  # typ
     finally:
         os.chdir(before)
     assert size(tmp_path, 1 << 30) == (1 << 30) + 1
-    from boatwright.bottle.store import erase
-
     erase(tmp_path / ("d" * 200))
     assert list(tmp_path.iterdir()) == []

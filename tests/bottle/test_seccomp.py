@@ -22,7 +22,9 @@ def judge(machine: str, number: int, *arguments: int, audit: int | None = None) 
     known = MACHINES[machine]
     padded = (*arguments, *([0] * (6 - len(arguments))))
     masked = [each & 0xFFFF_FFFF_FFFF_FFFF for each in padded]
-    data = struct.pack("<iIQ6Q", number if number < 1 << 31 else number - (1 << 32), audit or known.audit, 0, *masked)
+    data = struct.pack(
+        "<iIQ6Q", number if number < 1 << 31 else number - (1 << 32), audit or known.audit, 0, *masked
+    )
     code = list(struct.iter_unpack("<HBBI", seccomp.program(machine)))
     answer = interpret(code, data)
     if answer == ALLOW:

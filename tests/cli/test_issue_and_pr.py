@@ -53,13 +53,13 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
     return code, said.out, said.err
 
 
-def propose(path: Path, *, draft: bool = False) -> str:
+def propose(path: Path, *, draft: bool = False, text: str = "fixed \x1b[31m\n") -> str:
     """A pull request as deliver would open it; returns its head."""
     name = naming.repository_id(str(path))
     house = House.open(producer="test")
     try:
         git(path, "switch", "-q", "-c", "aside")
-        (path / "a.txt").write_text("fixed \x1b[31m\n")
+        (path / "a.txt").write_text(text)
         git(path, "commit", "-q", "-a", "-m", "work")
         head = git(path, "rev-parse", "HEAD")
         git(path, "push", "-q", house.forge.push_url(name), "HEAD:refs/heads/boatwright/issue-1-fix")
@@ -151,6 +151,14 @@ def test_a_pull_request_is_listed_read_and_taken(
     code, out, _ = call(capsys, "pr", "checkout", "2")
     assert code == 0
     assert git(repository, "rev-parse", "HEAD") == head
+
+
+def test_the_diff_keeps_tabs_and_words_between_colons(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    create(capsys)
+    propose(repository, text="\t:bug: [bold]x[/bold]\n")
+    assert "+\t:bug: [bold]x[/bold]\n" in call(capsys, "pr", "diff", "2")[1]
 
 
 def test_the_raw_diff_is_byte_for_byte(repository: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:

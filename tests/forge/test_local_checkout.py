@@ -126,6 +126,12 @@ async def test_the_environment_of_a_hook_does_not_redirect_us(
     assert harbour.git("rev-parse", "HEAD") == pull.head
 
 
+async def test_checkout_where_there_is_no_repository_says_what_git_says(harbour: Harbour) -> None:
+    pull = await harbour.pull()
+    with pytest.raises(errors.BadInput, match="not a git repository"):
+        Checkout(harbour.user.parent, harbour.bare).take(pull)
+
+
 # --- merge -------------------------------------------------------------------------------------------------
 
 
@@ -196,3 +202,16 @@ async def test_a_merge_into_a_bare_source(harbour: Harbour) -> None:
     harbour.git("clone", "-q", "--bare", str(harbour.user), str(bare))
     assert Checkout(bare, harbour.bare).take_merge(merged).done
     assert harbour.git("-C", str(bare), "rev-parse", "main") == merged.merged_commit
+
+
+async def test_a_shallow_clone_is_as_good_a_source(harbour: Harbour) -> None:
+    harbour.commit({"a.txt": "two\n"})
+    shallow = harbour.user.parent / "shallow"
+    harbour.git("clone", "-q", "--depth", "1", f"file://{harbour.user}", str(shallow))
+    harbour.user, harbour.repository = shallow, "shallow-00000000"
+    await harbour.forge.add_repository(harbour.repository, source=str(shallow), default_branch="main")
+    pull = await harbour.pull()
+    assert "+fixed" in await harbour.forge.diff(harbour.repository, pull.number)
+    merged = await harbour.forge.merge_pull_request(harbour.repository, pull.number, head=pull.head)
+    assert harbour.checkout.take_merge(merged).done
+    assert (shallow / "a.txt").read_text() == "fixed\n"

@@ -189,7 +189,7 @@ def _seal(file: IO[bytes], manifest: Manifest) -> Manifest:
     file.flush()
     digest = manifest.digest()
     file.seek(HEADER)
-    with open(os.dup(file.fileno()), "rb") as again:
+    with os.fdopen(os.dup(file.fileno()), "rb") as again:
         again.seek(HEADER)
         for chunk in iter(lambda: again.read(_CHUNK), b""):
             digest.update(chunk)
@@ -241,7 +241,7 @@ def _line(version: str, name: str) -> str:
 
 
 def _create(path: Path) -> IO[bytes]:
-    return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w+b")
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w+b")
 
 
 @contextlib.contextmanager

@@ -125,7 +125,7 @@ def _examine(path: Path, uid: int, _changed: int, _size: int) -> Bwrap:
 
 
 def reachable(path: Path, uid: int, *, want: int) -> bool:
-    """Whether ``uid`` (in no group of ours) may pass every directory above ``path`` and has ``want`` (an ``S_I?OTH`` bit)."""
+    """Whether ``uid``, in no group of ours, may walk to ``path`` and has ``want`` there (an ``S_I?OTH`` bit)."""
     if uid == os.geteuid():
         return os.access(path, {stat.S_IXOTH: os.X_OK, stat.S_IROTH: os.R_OK}[want])
     try:

@@ -103,7 +103,7 @@ class Group:
         for _ in range(_ROUNDS):
             if _number(path / "cgroup.events", "frozen"):
                 return True
-            time.sleep(0.002)  # noqa: ASYNC251 - runs in a thread
+            time.sleep(0.002)
         return False
 
     def thaw(self) -> None:

@@ -76,10 +76,10 @@ async def write(descriptor: int, content: bytes) -> None:
 
 
 async def _writable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
-    ready = loop.create_future()
-    loop.add_writer(descriptor, lambda: ready.done() or ready.set_result(None))
+    ready = asyncio.Event()
+    loop.add_writer(descriptor, ready.set)
     try:
-        await ready
+        await ready.wait()
     finally:
         loop.remove_writer(descriptor)
 

@@ -177,7 +177,7 @@ def _boot(kernel: Kernel) -> str:
     try:
         return kernel.boot.read_text().strip()
     except OSError:
-        return str(os.stat("/proc/1").st_ctime_ns)
+        return str(Path("/proc/1").stat().st_ctime_ns)
 
 
 def _try(backend: Bubblewrap, uid: int) -> str | None:
@@ -188,9 +188,7 @@ def _try(backend: Bubblewrap, uid: int) -> str | None:
         for each in (place.workspace, place.home):
             each.mkdir(mode=0o700)
             give(each, uid)
-        trial = backend.line(
-            place, ("true",), cwd=PurePosixPath("/"), environment={}, limits=None, binds=()
-        )
+        trial = backend.line(place, ("true",), cwd=PurePosixPath("/"), environment={}, limits=None, binds=())
         reader, writer = os.pipe()
         try:
             with line.opened(trial, status=writer) as opened:

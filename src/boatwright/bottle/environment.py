@@ -253,7 +253,7 @@ async def _set_up(order: Order, bottle: BubblewrapBottle, env: Bind, python: boo
 
 
 async def _setup(order: Order, bottle: BubblewrapBottle, env: Bind, python: bool) -> None:
-    shell = "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"
+    shell = _shell()
     paths = (
         {"PATH": f"{ENV / 'bin'}:{order.backend.toolchain.path}", "VIRTUAL_ENV": str(ENV)} if python else {}
     )
@@ -281,6 +281,10 @@ async def _setup(order: Order, bottle: BubblewrapBottle, env: Bind, python: bool
             "pass another one with --setup",
         ),
     )
+
+
+def _shell() -> str:
+    return "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"
 
 
 async def _modules(bottle: Bottle, env: Bind) -> set[str]:
@@ -338,7 +342,7 @@ async def _locked(path: Path) -> AsyncIterator[None]:
     """One preparer at a time, over all workers of this host; waiting can be cancelled."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        while not _taken(descriptor):
+        while not _taken(descriptor):  # noqa: ASYNC110 - another process holds it: no event of ours
             await asyncio.sleep(_POLL)
         yield
     finally:

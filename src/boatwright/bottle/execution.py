@@ -72,8 +72,7 @@ class Execution:
     async def pause(self) -> None:
         """Stop the tree where it is; its wall clock stops too."""
         self._pauses.begin(self._clock.monotonic())
-        while self._run.first is None and not self._run.gone:
-            await asyncio.sleep(0.001)
+        await self._run.known()
         first = self._run.first
         if first is None or self._run.gone:
             return

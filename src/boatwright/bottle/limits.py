@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from boatwright.bottle.cgroups import Cgroups
 from boatwright.values.process import Limit, Limits
-
 
 NEARLY = 0.95
 """A program that failed with this share of a limit in use failed for it: the next piece it asked for did not fit."""
@@ -71,17 +71,17 @@ def name(limits: Limits, trace: Trace) -> Limit | None:
 
     A program that ends well met no limit that mattered, whatever was refused on its way.
     """
-    if trace.fired is not None:
+    if trace.fired is not None or trace.exit_code == 0:
         return trace.fired
-    if trace.exit_code == 0:
-        return None
-    if trace.memory_kills or trace.peak_memory >= limits.memory_bytes * NEARLY:
-        return Limit.MEMORY
-    if trace.refused_forks:
-        return Limit.PIDS
-    if trace.cpu_seconds >= limits.cpu_seconds or trace.exit_code == 128 + signal.SIGXCPU:
-        return Limit.CPU
+    return next((limit for limit, hit in _signs(limits, trace) if hit), None)
+
+
+def _signs(limits: Limits, trace: Trace) -> Iterator[tuple[Limit, bool]]:
+    """What speaks for each limit, the plainest word first."""
+    nearly = trace.peak_memory >= limits.memory_bytes * NEARLY
+    yield Limit.MEMORY, trace.memory_kills > 0 or nearly
+    yield Limit.PIDS, trace.refused_forks > 0
+    yield Limit.CPU, trace.cpu_seconds >= limits.cpu_seconds or trace.exit_code == 128 + signal.SIGXCPU
     # The last write of a full disk is cut short: a file of exactly the limit, or less by what did not fit.
-    if trace.exit_code == 128 + signal.SIGXFSZ or trace.disk >= limits.disk_bytes * NEARLY:
-        return Limit.DISK
-    return None
+    full = trace.disk >= limits.disk_bytes * NEARLY
+    yield Limit.DISK, full or trace.exit_code == 128 + signal.SIGXFSZ

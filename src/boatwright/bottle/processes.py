@@ -69,12 +69,23 @@ def parent(pid: int) -> int | None:
     return int(text[text.rindex(b")") + 2 :].split()[1])
 
 
+def is_first_of_namespace(pid: int, uid: int) -> bool:
+    """Whether ``pid`` is the first process of a pid namespace below ours and runs as ``uid``."""
+    try:
+        text = (PROC / str(pid) / "status").read_text("utf-8", "replace")
+    except OSError:
+        return False
+    fields = {name: value.split() for name, _, value in (line.partition(":") for line in text.splitlines())}
+    numbers = fields.get("NSpid", [])
+    return len(numbers) > 1 and numbers[-1] == "1" and fields["Uid"][0] == str(uid)
+
+
 def children(pid: int) -> list[int]:
     found: list[int] = []
     with contextlib.suppress(OSError):
-        for task in os.listdir(PROC / str(pid) / "task"):
+        for task in (PROC / str(pid) / "task").iterdir():
             with contextlib.suppress(OSError):
-                found += map(int, (PROC / str(pid) / "task" / task / "children").read_bytes().split())
+                found += map(int, (task / "children").read_bytes().split())
     return found
 
 
@@ -123,7 +134,7 @@ def members(workspace: Path, mounted_at: str) -> list[int]:
 
 
 def _all() -> Iterator[int]:
-    return (int(name) for name in os.listdir(PROC) if name.isdigit())
+    return (int(each.name) for each in PROC.iterdir() if each.name.isdigit())
 
 
 def _shows(pid: int, workspace: Path, mounted_at: str) -> bool:
@@ -144,9 +155,3 @@ def send(pids: Iterable[int], number: signal.Signals) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
-
-
-def running(pids: Iterable[int]) -> list[int]:
-    """Those that are neither stopped nor gone."""
-    found = (read(pid) for pid in pids)
-    return [each.pid for each in found if each and each.state not in STOPPED | GONE]

@@ -16,6 +16,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from boatwright import errors
 from boatwright.bottle import channel, launcher, processes
@@ -68,6 +69,8 @@ class Run:
         self._status = b""
         self._killed = False
         self._pidfd = self._first_pidfd = -1
+        self._emptied: asyncio.Future[None] = loop.create_future()
+        self._met = asyncio.Event()
         self._exited: asyncio.Future[tuple[int, resource.struct_rusage]] = loop.create_future()
         self._readers: list[channel.Reader] = []
         self._feeder: asyncio.Task[None] | None = None
@@ -145,10 +148,20 @@ class Run:
         await asyncio.wait({self._exited}, timeout=seconds)
         return not self.gone
 
+    async def known(self) -> None:
+        """Wait until ``first`` is known, or never will be."""
+        met = asyncio.ensure_future(self._met.wait())
+        waiting: set[asyncio.Future[Any]] = {met, self._exited}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        met.cancel()
+
     async def ended(self) -> Ended:
         """Wait until the tree is gone and every byte of its output is read; raises what ``on_output`` raised."""
         await asyncio.gather(*(asyncio.shield(each.ended) for each in self._readers))
         code, used = await asyncio.shield(self._exited)
+        if self._first_pidfd >= 0:
+            # bwrap ends with the program; the namespace is empty only when its first process is gone.
+            await asyncio.shield(self._emptied)
         made = self._killed or code < 0 or b'"exit-code"' in self._status
         return Ended(code if code >= 0 else 128 - code, used, made)
 
@@ -165,13 +178,17 @@ class Run:
         if self._popen is not None and not self.gone:
             self.kill()
             await asyncio.wait({self._exited}, timeout=_PATIENCE)
+        if self._first_pidfd >= 0 and not self._emptied.done():
+            self.kill()
+            await asyncio.wait({self._emptied}, timeout=_PATIENCE)
         if self._feeder is not None:
             self._feeder.cancel()
             await asyncio.wait({self._feeder})
         for each in self._readers:
             each.close()
-        if self._pidfd >= 0:
-            asyncio.get_running_loop().remove_reader(self._pidfd)
+        for descriptor in (self._pidfd, self._first_pidfd):
+            if descriptor >= 0:
+                asyncio.get_running_loop().remove_reader(descriptor)
         channel.close(self._pidfd, self._first_pidfd)
         self._pidfd = self._first_pidfd = -1
 
@@ -201,12 +218,19 @@ class Run:
         """Hold on to the first process by a descriptor, which its number, once free again, cannot mislead."""
         with contextlib.suppress(OSError):
             descriptor = os.pidfd_open(pid)
-            if processes.parent(pid) == self.outer:
+            if processes.is_first_of_namespace(pid, self.line.uid):
                 self._first_pidfd, self.first = descriptor, pid
+                asyncio.get_running_loop().add_reader(descriptor, self._empty)
             else:
                 os.close(descriptor)
+        self._met.set()
         if self._killed:
             self.kill()
+
+    def _empty(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._first_pidfd)
+        if not self._emptied.done():
+            self._emptied.set_result(None)
 
     def _took(self, chunk: bytes) -> None:
         self.kept.feed(chunk)

@@ -11,14 +11,18 @@ from boatwright.bottle import processes
 
 _ROUNDS = 1_000
 _WAIT = 0.002
+_DISK = 100
+"""Rounds in which an uninterruptible process is waited for. Later it counts as stopped: the signal is pending, so it
+never returns to its program. A parent whose vforked child was stopped before its exec waits like that for good."""
 
 
 def stop(first: int) -> frozenset[int]:
     """Stop every process below ``first`` until none runs. Returns those that had been stopped before. Blocks."""
     before = frozenset(each.pid for each in processes.tree(first) if each.state in processes.STOPPED)
-    for _ in range(_ROUNDS):
+    for round_ in range(_ROUNDS):
+        still = processes.STOPPED if round_ < _DISK else processes.STOPPED | {"D"}
         # A process may fork between two looks; the child is seen in the next one.
-        busy = [each.pid for each in processes.tree(first) if each.state not in processes.STOPPED]
+        busy = [each.pid for each in processes.tree(first) if each.state not in still]
         if not busy:
             return before
         processes.send(busy, signal.SIGSTOP)

@@ -159,7 +159,7 @@ def _lay_out(root: Path, uid: int) -> None:
 def _write(path: Path, content: dict[str, Any]) -> None:
     fresh = path.with_suffix(".new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "w") as file:
+    with os.fdopen(descriptor, "w") as file:
         json.dump(content, file)
         file.flush()
         os.fsync(file.fileno())
@@ -203,17 +203,17 @@ def erase(path: Path) -> None:
 
 
 def _erase_stubborn(path: Path) -> None:
-    quiet = {
-        "stdin": subprocess.DEVNULL,
-        "stdout": subprocess.DEVNULL,
-        "env": {"LC_ALL": "C"},
-        "check": False,
-    }
-    subprocess.run(["/bin/chmod", "-R", "u+rwX", "--", str(path)], stderr=subprocess.DEVNULL, **quiet)  # type: ignore[call-overload]
-    done = subprocess.run(["/bin/rm", "-rf", "--", str(path)], stderr=subprocess.PIPE, **quiet)  # type: ignore[call-overload]
+    _run("/bin/chmod", "-R", "u+rwX", "--", str(path))
+    done = _run("/bin/rm", "-rf", "--", str(path))
     if done.returncode != 0:
         raise errors.StoreUnavailable(
             f"{path} could not be removed: {done.stderr.decode('utf-8', 'replace').strip()[:300]}",
             subject=str(path),
             next_moves=(f"rm -rf {path}",),
         )
+
+
+def _run(*argv: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        argv, stdin=subprocess.DEVNULL, capture_output=True, env={"LC_ALL": "C"}, check=False
+    )

@@ -9,14 +9,10 @@ import shutil
 import sys
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
-from datetime import datetime
-from decimal import Decimal
-from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 from rich.console import Console
 
 from boatwright import errors
@@ -27,8 +23,8 @@ from boatwright.stages.house import House
 from boatwright.workflows.assembly import engine_for
 from boatwright.workflows.engine import Engine
 
-out = Console(highlight=False, soft_wrap=True, markup=False)
-err = Console(highlight=False, soft_wrap=True, markup=False, stderr=True)
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)
 
 T = TypeVar("T")
 
@@ -74,21 +70,8 @@ def emit_json(value: object) -> None:
 
 
 def plain(value: object) -> object:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Decimal | Path):
-        return str(value)
-    return value
+    """Models, dataclasses, decimals and times as what JSON knows."""
+    return to_jsonable_python(value)
 
 
 def say(text: str = "") -> None:

@@ -9,7 +9,7 @@ import typer
 
 from boatwright.cli import common
 from boatwright.cli import run as run_command
-from boatwright.intake import commands
+from boatwright.intake import commands, patrol
 from boatwright.server import health
 from boatwright.stages.house import House
 from boatwright.workflows.engine import Engine
@@ -73,8 +73,13 @@ def worker() -> int:
     with common.opened() as (house, engine):
         house.require_bottle()
         common.say(f"worker of release {house.release} on {house.state.root}; stop it with Ctrl-C")
-        common.wait(engine.run_worker(lambda execution, line: common.say(f"{execution}  {line}")))
+        common.wait(_work(house, engine))
     return 0
+
+
+async def _work(house: House, engine: Engine) -> None:
+    async with patrol.walking(house, engine):
+        await engine.run_worker(lambda execution, line: common.say(f"{execution}  {line}"))
 
 
 def serve(

@@ -12,7 +12,7 @@ import typer
 from boatwright import errors
 from boatwright.cli import common, control
 from boatwright.cli.issue import listed
-from boatwright.cli.safe import one_line
+from boatwright.cli.safe import one_line, printable
 from boatwright.forge.local import LocalForge
 from boatwright.forge.local_checkout import Brought, Checkout
 from boatwright.forge.protocol import PullRequest
@@ -97,7 +97,7 @@ def diff(
         if raw:
             sys.stdout.buffer.write(common.wait(forge.patch(repository, number)))
             return 0
-        common.say(common.wait(forge.diff(repository, number)).rstrip("\n"))
+        sys.stdout.write(printable(common.wait(forge.diff(repository, number))))  # tabs stay tabs
     return 0
 
 

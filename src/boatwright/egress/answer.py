@@ -29,7 +29,7 @@ STATUS = {
 }
 
 
-class Refused(Exception):  # noqa: N818 - a refusal is a result
+class Refused(Exception):
     """Answer the request with a refusal. ``target`` is what was asked for, when the refusal is worth a
     row.
     """

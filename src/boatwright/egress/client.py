@@ -40,7 +40,7 @@ _PASSED_PREFIXES = ("BOATWRIGHT_", "PG")
 """What the proxy's process inherits: where things are; never a provider's key."""
 
 
-class _Away(Exception):  # noqa: N818 - a state
+class _Away(Exception):
     """No proxy listens."""
 
 

@@ -11,7 +11,7 @@ _CLIENT_HELLO = 1
 _SERVER_NAME = 0
 
 
-class NotTls(Exception):  # noqa: N818 - what a client sent
+class NotTls(Exception):
     """The first bytes are no ClientHello."""
 
 

@@ -23,7 +23,7 @@ WRITE_SECONDS = 120.0
 """A client that does not read for this long counts as gone."""
 
 
-class Gone(Exception):  # noqa: N818 - clients come and go
+class Gone(Exception):
     """The client is not there any more."""
 
 

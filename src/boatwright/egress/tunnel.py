@@ -121,7 +121,7 @@ async def _hello(client: Inbound, first: bytes, host: str) -> bytes:
     return data
 
 
-class WrongName(Exception):  # noqa: N818 - what a client did
+class WrongName(Exception):
     """The tunnel was opened for one host and used for another, or without TLS."""
 
 

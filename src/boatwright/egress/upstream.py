@@ -29,15 +29,15 @@ KEPT = 64
 READ_BYTES = 256 * 1024
 
 
-class Unreachable(Exception):  # noqa: N818 - states of a call
+class Unreachable(Exception):
     """No connection: nothing was sent."""
 
 
-class NoAnswer(Exception):  # noqa: N818
+class NoAnswer(Exception):
     """The connection ended before the first byte of an answer."""
 
 
-class Cut(Exception):  # noqa: N818
+class Cut(Exception):
     """The answer ended too early, took too long, or is not HTTP."""
 
 

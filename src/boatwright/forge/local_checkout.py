@@ -165,6 +165,11 @@ class Checkout:
     def _require_work_tree(self) -> None:
         if not self.path.is_dir():
             raise errors.BadInput(f"there is no directory {self.path}", subject=str(self.path))
+        ran = self._git("rev-parse", "--is-inside-work-tree")
+        if ran.code != 0:
+            raise errors.BadInput(
+                f"git cannot use {self.path}: {_last(ran.complaint)}", subject=str(self.path)
+            )
         if not self._has_work_tree():
             raise errors.BadInput(
                 f"{self.path} has no work tree to check a branch out into",

@@ -31,13 +31,14 @@ _CONFIG = (
     ("transfer.fsckObjects", "true"),
     ("receive.denyDeletes", "true"),
     ("receive.autogc", "false"),
+    ("receive.shallowUpdate", "true"),  # a source may be a shallow clone
     ("gc.auto", "0"),
     ("core.logAllRefUpdates", "true"),
     *((f"{side}.fsck.{sin}", "ignore") for side in ("receive", "fetch") for sin in OLD_SINS),
 )
 _FETCH = (
     "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
-    "--no-auto-maintenance", "--refmap=",
+    "--no-auto-maintenance", "--update-shallow", "--refmap=",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI, Response
 
 from boatwright import errors
+from boatwright.intake import patrol
 from boatwright.stages.house import House
 from boatwright.workflows.engine import Engine
 
@@ -39,7 +40,8 @@ async def serve(house: House, engine: Engine, *, host: str, port: int, say: Call
     say(f"health on http://{host}:{port}/health; worker of release {house.release}")
     answering = asyncio.create_task(_answer(server))
     try:
-        await engine.run_worker(lambda execution, line: say(f"{execution}  {line}"))
+        async with patrol.walking(house, engine):
+            await engine.run_worker(lambda execution, line: say(f"{execution}  {line}"))
     finally:
         server.should_exit = True
         await answering

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from boatwright.bottle import checkout
+from boatwright import errors
+from boatwright.bottle import checkout, shelf
 from boatwright.bottle.environment import Prepared
-from boatwright.bottle.protocol import HOME, Bind, Bottle, BottleSpec
+from boatwright.bottle.protocol import HOME, Bottle, BottleSpec
 from boatwright.git.mirror import Mirror
 from boatwright.rules import reports, runners
 from boatwright.rules.runners import Adapted
+from boatwright.rules.testfiles import TestPaths
 from boatwright.stages import environments
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
@@ -22,8 +25,6 @@ from boatwright.values.proof import RunReport
 
 REPORTS = HOME / ".boatwright-report"
 """Where a runner leaves its report: in the bottle's own HOME, which lives no longer than the run."""
-TOOLS = PurePosixPath("/opt/boatwright")
-TOOLS_SOURCE = Path(__file__).parent.parent / "bottle" / "inside"
 REPORT_CAP = 32 << 20
 
 
@@ -70,12 +71,13 @@ def _remember(file: Path, digest: str) -> None:
 
 async def run_tests(house: House, mirror: Mirror, here: Ground, run: Run) -> RunReport:
     """One run in a bottle of its own, destroyed afterwards. A limit that fires is named in the report."""
-    adapted = runners.adapt(here.test_line, str(REPORTS))
+    scripts = await asyncio.to_thread(_package_scripts, mirror, run.commit)
+    adapted = runners.adapt(here.test_line, str(REPORTS), scripts=scripts)
     spec = BottleSpec(
         slug=run.slug,
         purpose="tests",
         limits=here.effective.test_limits,
-        binds=(*run.prepared.binds, Bind(TOOLS_SOURCE, TOOLS)),
+        binds=(*run.prepared.binds, await asyncio.to_thread(shelf.tools, house.state)),
         environment={**run.prepared.environment(house.backend.toolchain.path), **adapted.environment},
     )
     await house.backend.destroy(run.slug)
@@ -85,7 +87,7 @@ async def run_tests(house: House, mirror: Mirror, here: Ground, run: Run) -> Run
         result, raw = await _execute(bottle, adapted)
     finally:
         await house.backend.destroy(run.slug)
-    return await _report(house, run.commit, adapted, result, raw)
+    return await _report(house, here, run.commit, adapted, result, raw)
 
 
 async def _execute(bottle: Bottle, adapted: Adapted) -> tuple[ExecResult, bytes | None]:
@@ -97,10 +99,20 @@ async def _execute(bottle: Bottle, adapted: Adapted) -> tuple[ExecResult, bytes 
     return result, told.stdout[:REPORT_CAP] if told.exit_code == 0 else None
 
 
+def _package_scripts(mirror: Mirror, commit: str) -> dict[str, str]:
+    """The scripts of package.json, so that ``npm test`` is known for what it runs."""
+    try:
+        found = json.loads(mirror.read(commit, "package.json") or b"{}").get("scripts", {})
+        return {name: line for name, line in found.items() if isinstance(line, str)}
+    except (ValueError, AttributeError, errors.BadInput):
+        return {}
+
+
 async def _report(
-    house: House, commit: str, adapted: Adapted, result: ExecResult, raw: bytes | None
+    house: House, here: Ground, commit: str, adapted: Adapted, result: ExecResult, raw: bytes | None
 ) -> RunReport:
-    cases, how_read = reports.parse(raw, adapted.kind, result.exit_code, result.text())
+    tests = TestPaths.of(here.policy.test_paths, here.policy.support_paths)
+    cases, how_read = reports.parse(raw, adapted.kind, result.exit_code, result.text(), tests)
     return RunReport(
         commit=commit,
         cases=cases,

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from boatwright import errors
 from boatwright.bottle import snapshot
 from boatwright.git.mirror import Mirror
+from boatwright.git.trees import Change
 from boatwright.rules import limits, paths, runner_guard
 from boatwright.rules.testfiles import TestPaths
 from boatwright.stages import deliverable, ground, proving
@@ -68,22 +70,24 @@ def _read(here: Ground, mirror: Mirror, made: Deliverable, plan: Plan) -> tuple[
 
 def _guard(mirror: Mirror, made: Deliverable, sides: TestPaths, test_line: str) -> tuple[Finding, ...]:
     """What of the change touches the test runner, base and head texts side by side."""
-    files = [
-        runner_guard.Changed(
-            path=c.path,
-            base=mirror.read(made.base, c.renamed_from or c.path),
-            head=mirror.read(made.commit, c.path),
-            mode=c.new_mode,
-        )
-        for c in made.changes
-        if not c.binary
-    ]
-    files += [  # not read, but a name alone can say enough: a compiled module, a start-up file
-        runner_guard.Changed(c.path, None, None if c.status == "D" else b"", c.new_mode)
-        for c in made.changes
-        if c.binary
-    ]
+    files = [_sides(mirror, made, change) for change in made.changes]
     return runner_guard.findings(files, sides, test_line)
+
+
+GUARD_CAP = 4 << 20
+"""Bytes of a source the guard reads. A larger one is judged by its name, and is over the limits anyway."""
+
+
+def _sides(mirror: Mirror, made: Deliverable, change: Change) -> runner_guard.Changed:
+    """A change's two texts; where they are not read, the name alone can say enough (a compiled module)."""
+    try:
+        if change.binary:
+            raise errors.BadInput(f"{change.path} is not text")
+        base = mirror.read(made.base, change.renamed_from or change.path, GUARD_CAP)
+        head = mirror.read(made.commit, change.path, GUARD_CAP)
+    except errors.BadInput:
+        return runner_guard.Changed(change.path, None, None if change.status == "D" else b"", change.new_mode)
+    return runner_guard.Changed(change.path, base, head, change.new_mode)
 
 
 def _of_proof(proof: ProofVerdict) -> Sequence[Finding]:

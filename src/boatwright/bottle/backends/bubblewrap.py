@@ -8,6 +8,7 @@ import functools
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -103,8 +104,7 @@ class BubblewrapBottle:
         """
         await self._awake.wait()
         streams = Streams(stdin, separate_stdout, on_output, sink)
-        wanted = self._backend.shelf.within_reach((*self.spec.binds, *binds), self.uid)
-        shown, notes = mounts.possible(wanted, self.workspace, self.home)
+        shown, notes = mounts.possible((*self.spec.binds, *binds), self.workspace, self.home)
         line = self._backend.line(
             self._place, argv, cwd=cwd, environment=environment or {}, limits=limits, binds=shown,
             capabilities=capabilities,
@@ -175,7 +175,6 @@ class Bubblewrap:
         self._environment = dict(os.environ if environment is None else environment)
         self._uids = uids
         self._store = Store(state, uids)
-        self.shelf = mounts.Shelf(state.run / "shelf")
         self._bottles: dict[str, BubblewrapBottle] = {}
 
     @property
@@ -206,13 +205,23 @@ class Bubblewrap:
         return [place.spec.slug for place in await asyncio.to_thread(self._store.all)]
 
     async def destroy(self, slug: str) -> None:
-        bottle = await self.open(slug)
-        if bottle is None:
-            return
-        await bottle.stop()
+        try:
+            bottle = await self.open(slug)
+        except (errors.Conflict, errors.Refused):  # what is written about it is broken; it goes all the same
+            await asyncio.to_thread(self._kill_members, self._store.path(slug) / "workspace")
+        else:
+            if bottle is None:
+                return
+            await bottle.stop()
         self._bottles.pop(slug, None)
         await asyncio.to_thread(self._store.remove, slug)
         self.groups.sweep(self._store.key(slug))
+
+    @staticmethod
+    def _kill_members(workspace: Path) -> None:
+        while members := processes.members(workspace, str(WORKSPACE)):
+            processes.send(members, signal.SIGKILL)
+            time.sleep(0.005)
 
     async def freeze(self, slug: str, archive_path: Path) -> None:
         bottle = await self.open(slug)
@@ -225,7 +234,9 @@ class Bubblewrap:
         manifest = await asyncio.to_thread(archive.check, archive_path, backend=self.name)
         if await self.open(spec.slug) is not None:
             raise errors.Conflict(
-                f"there is a bottle named {spec.slug} already", subject=spec.slug, next_moves=("destroy it first",)
+                f"there is a bottle named {spec.slug} already",
+                subject=spec.slug,
+                next_moves=("destroy it first",),
             )
         bottle = await self.create(spec)
         try:

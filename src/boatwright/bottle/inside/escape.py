@@ -4,10 +4,9 @@ Each probe returns a short word of what it got when the way is open, and nothing
 to anything that is not its own, whatever it finds open. Standard library only: handed in as a file.
 """
 
-# ruff: noqa: PTH, PLR0911, S101, S104, S108, S607, SIM105, PERF203, ARG001
-# (a probe is a few plain lines around one call of the kernel; pathlib and helpers would hide which one)
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -382,12 +381,13 @@ def link_host_file(bait: Bait) -> str:
 
 @probe(49)
 def corrupt_shown_repository(bait: Bait) -> str:
-    for attempt in (
+    attempts: tuple[Callable[[], object], ...] = (
         lambda: os.open("/shown/object", os.O_WRONLY),
         lambda: os.chmod("/shown/object", 0o666),
         lambda: os.link("/shown/object", "/workspace/.probe-object"),
         lambda: os.unlink("/shown/object"),
-    ):
+    )
+    for attempt in attempts:
         try:
             attempt()
         except OSError:
@@ -435,10 +435,8 @@ def inherited_descriptors(bait: Bait) -> str:
 def core_helper(bait: Bait) -> str:
     with open("/proc/sys/kernel/core_pattern") as file:
         helper = file.read().startswith("|")
-    try:
+    with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    except (OSError, ValueError):
-        pass
     # A limit of exactly one byte is the kernel's word for: no dump, not even to a helper.
     return (
         "started for a crash in here" if helper and resource.getrlimit(resource.RLIMIT_CORE)[0] != 1 else ""
@@ -447,12 +445,13 @@ def core_helper(bait: Bait) -> str:
 
 @probe(60)
 def replace_wire(bait: Bait) -> str:
-    for attempt in (
+    attempts: tuple[Callable[[], object], ...] = (
         lambda: os.unlink("/run/boatwright/wire.sock"),
         lambda: os.rename("/run/boatwright/wire.sock", "/run/boatwright/other"),
         lambda: os.mkdir("/run/boatwright/new"),
         lambda: os.rename("/run/boatwright", "/run/other"),
-    ):
+    )
+    for attempt in attempts:
         try:
             attempt()
         except OSError:

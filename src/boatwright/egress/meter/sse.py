@@ -9,7 +9,7 @@ _END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\r\n\n|\n\r\n")
 LARGEST = 32 << 20
 
 
-class TooLarge(Exception):  # noqa: N818 - a state of the stream, handled by the one caller
+class TooLarge(Exception):
     """An event without end."""
 
 

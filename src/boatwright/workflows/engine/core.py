@@ -61,7 +61,7 @@ class Engine:
         self.leases = Leases(ledger.database, state.run)
         self.durable = Durable(ledger.database, release=release, log=state.logs / "engine.log")
         self._home = ""
-        self.shift: Shift | None = None
+        self._shift: Shift | None = None
 
     # --- commands, from any process -----------------------------------------------------------------------
 
@@ -206,9 +206,9 @@ class Engine:
         only: str | None = None,
     ) -> AsyncIterator[Shift]:
         shift = Shift(self, queue, on_line, only)
-        if self.shift is not None:
+        if self._shift is not None:
             raise errors.Conflict("this process is at work already")
-        self.shift = shift
+        self._shift = shift
         interrupted = False
         beginning = asyncio.ensure_future(asyncio.to_thread(shift.begin, at_once))
         try:
@@ -220,7 +220,7 @@ class Engine:
         finally:
             await asyncio.wait({beginning})  # an engine that is half launched cannot be landed
             await asyncio.shield(shift.end(0.0 if interrupted else drain, told))
-            self.shift = None
+            self._shift = None
 
     def _busy(self, execution: str) -> bool:
         if self.turns.live(execution):

@@ -78,12 +78,15 @@ async def _turn(execution: str, turn: int) -> str:
 
 
 async def step(name: str, body: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Run one engine step: its portable JSON result is recorded, a redone turn gets it without running it."""
+    """Run one engine step: its portable JSON result is recorded, a redone turn gets it without running it.
+
+    It is preempted by us: ``Turn`` looks every half second, DBOS's own watcher would look once a second.
+    """
 
     async def run() -> Any:  # DBOS looks for an ``async def``
         return await body()
 
-    return await DBOS.run_step_async({"name": name, "preemptible": True}, run)
+    return await DBOS.run_step_async({"name": name}, run)
 
 
 async def patched(change: str) -> bool:

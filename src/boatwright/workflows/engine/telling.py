@@ -50,7 +50,7 @@ class Teller:
                 return "ended"
             turn = Turn(execution, number, commands, token, self._services(shift))
             outcome = await self._outcome(turn)
-            await asyncio.to_thread(self._end, turn)
+            await asyncio.to_thread(self._end, turn, shift.only is not None)
         except (errors.Stopped, errors.StoreUnavailable) as undecided:
             raise LeftBehind(undecided) from undecided
         except exc.SQLAlchemyError as error:
@@ -91,14 +91,12 @@ class Teller:
             told = self._engine.inbox.stop_requested(turn.execution, connection=reader)
             return told is not None and self._engine.durable.owns(reader, turn.workflow, turn.token)
 
-    def _end(self, turn: Turn) -> None:
+    def _end(self, turn: Turn, private: bool) -> None:
         crash.point("turn.ending")
         more = self._engine.turns.end(turn.execution, turn.turn, guard=turn.guard)
         crash.point("turn.ended")
         if more:
-            self._engine.start_turn(
-                turn.execution, private=self._engine.shift is not None and self._engine.shift.only is not None
-            )
+            self._engine.start_turn(turn.execution, private=private)
 
     def _park(self, execution: str, number: int, error: errors.BoatwrightError, stage: str) -> None:
         moves = parking.next_moves("host", execution, error.next_moves)

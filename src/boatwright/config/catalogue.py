@@ -1,0 +1,82 @@
+"""The reference of the policy file and of settings.yml, from the models themselves (``docs/policy.md``)."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
+
+from boatwright.config.effective import VARIABLES
+from boatwright.config.policy import Policy
+from boatwright.config.settings import Settings
+
+HEAD = """<!-- Generated from the models: make docs -->
+
+# Policy and settings
+
+`.boatwright.yml` is what a repository asks for; it is read from the base branch only. `settings.yml` in the state directory is
+the ceiling of this host: a policy may only narrow it, and asking for more is refused by name. For everything that is no ceiling
+the order is: flag, environment variable ({variables}), `.boatwright.yml`, `settings.yml`, default. An unknown key is an error
+that names its line and the nearest key there is.
+"""
+
+
+def markdown() -> str:
+    """Both files, key by key, with type and default."""
+    variables = ", ".join(f"`{name}`" for name in sorted(VARIABLES.values()))
+    parts = [HEAD.format(variables=variables)]
+    for title, model in (("`.boatwright.yml`", Policy), ("`settings.yml`", Settings)):
+        parts += [
+            f"## {title}\n",
+            _doc(model),
+            "| key | type | default |",
+            "|---|---|---|",
+            *_rows(model, ""),
+            "",
+        ]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _doc(model: type[BaseModel]) -> str:
+    return " ".join((inspect.getdoc(model) or "").split()) + "\n"
+
+
+def _rows(model: type[BaseModel], prefix: str) -> list[str]:
+    rows = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel) and prefix == "":
+            rows += _rows(inner, f"{name}.")
+        else:
+            rows.append(f"| `{prefix}{name}` | {_type(inner)} | {_default(field)} |")
+    return rows
+
+
+def _type(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is None:
+        return str(getattr(annotation, "__name__", annotation))
+    if origin in {tuple, list}:
+        return f"list of {_type(arguments[0])}"
+    if origin is dict:
+        return f"map of {_type(arguments[0])} to {_type(arguments[1])}"
+    if hasattr(annotation, "__metadata__"):
+        return _type(arguments[0])
+    named = [_type(each) if not isinstance(each, str | int) else f"`{each}`" for each in arguments]
+    return " or ".join(dict.fromkeys(name for name in named if name != "NoneType"))
+
+
+def _default(field: FieldInfo) -> str:
+    value = to_jsonable_python(field.get_default(call_default_factory=True))
+    if value is None:
+        return "—"
+    if isinstance(value, list) and len(value) > 6:
+        return ", ".join(f"`{each}`" for each in value[:6]) + f" and {len(value) - 6} more"
+    if isinstance(value, list):
+        return ", ".join(f"`{each}`" for each in value) or "empty"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {each}" for key, each in value.items() if each is not None) or "empty"
+    return f"`{value}`"

@@ -1,0 +1,46 @@
+"""The patrol of a worker: now and then look for what nobody could take the word of, and bring bills in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from boatwright import errors
+from boatwright.intake import commands
+from boatwright.stages import metering
+from boatwright.stages.house import House
+from boatwright.values.state import FINISHED, State
+from boatwright.workflows.engine import Engine
+
+EVERY_SECONDS = 30.0
+
+
+async def once(house: House, engine: Engine) -> int:
+    """One round: pull requests closed or merged meanwhile, usage rows not imported yet. Returns what was new."""
+    new = await commands.reconcile(house, engine)
+    live = [state for state in State if state not in FINISHED]
+    for view in await asyncio.to_thread(house.ledger.executions.list, states=live):
+        new += await metering.import_usage(house, view.id)
+    return new
+
+
+@asynccontextmanager
+async def walking(house: House, engine: Engine, *, every: float = EVERY_SECONDS) -> AsyncIterator[None]:
+    """Patrol in the background while a worker works."""
+    task = asyncio.create_task(_walk(house, engine, every))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _walk(house: House, engine: Engine, every: float) -> None:
+    while True:
+        with suppress(
+            errors.BoatwrightError
+        ):  # the store is away, a row is in dispute: the next round sees it again
+            await once(house, engine)
+        await asyncio.sleep(every)
