@@ -154,7 +154,9 @@ def main() -> int:
         return 1
     script = os.path.relpath(HERE / package.name / "fix.yml")
     words = ["boatwright", "run", "--repo", str(target), *package.flags, "--model", f"scripted:{script}"]
-    sys.stdout.write(f"{package.name} {package.version} is in {target}. Now for example:\n\n{shlex.join(words)}\n")
+    sys.stdout.write(
+        f"{package.name} {package.version} is in {target}. Now for example:\n\n{shlex.join(words)}\n"
+    )
     return 0
 
 

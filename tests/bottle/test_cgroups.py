@@ -92,5 +92,16 @@ def test_sweeping_takes_only_empty_groups_of_that_name(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["key-2", "other-1"]
 
 
+def test_old_empty_groups_are_swept_and_new_ones_are_not(tmp_path: Path) -> None:
+    for name in ("old", "busy", "new"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "busy" / "process").touch()
+    (tmp_path / "a-file").touch()
+    for name in ("old", "busy"):
+        os.utime(tmp_path / name, (0, 0))
+    cgroups._sweep_old(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ["a-file", "busy", "new"]
+
+
 def test_asking_this_host_is_safe_and_gives_one_answer() -> None:
     assert cgroups.detect() is cgroups.detect()

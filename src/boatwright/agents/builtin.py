@@ -96,8 +96,11 @@ class _Round:
             return self._out_of_time()
         crash.point("step.replied")
         self._messages.append(reply)
+        said = transcript.text_of(reply)
+        if said:
+            self._task.say(fence.line(said))
         await self._act(reply)
-        await self._save(reply)
+        await self._save(reply, said)
         return None
 
     def _request(self) -> Request:
@@ -133,10 +136,7 @@ class _Round:
         except tools.Failed as failed:
             return ToolReturnPart(call.tool_name, str(failed), call.tool_call_id, outcome="failed")
 
-    async def _save(self, reply: ModelResponse) -> None:
-        said = transcript.text_of(reply)
-        if said:
-            self._task.say(fence.line(said))
+    async def _save(self, reply: ModelResponse, said: str) -> None:
         record = StepRecord(
             number=self._task.first_step + self._steps,
             transcript=transcript.dump(self._messages),

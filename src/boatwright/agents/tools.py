@@ -56,7 +56,8 @@ class Bash(Tool):
     timeout: Annotated[int, Field(ge=1, le=BASH_MOST, description="seconds")] = BASH_SECONDS
 
     def brief(self) -> str:
-        return self.command
+        first, *more = self.command.strip().splitlines() or [""]
+        return f"{first} (and {len(more)} more lines)" if more else first
 
     async def run(self, bottle: Bottle, within: float) -> str:
         ended = await _exec(

@@ -20,6 +20,8 @@ from boatwright.values.process import Limits
 
 OURS = "boatwright"
 _ROUNDS = 50
+_OLD = 60.0
+"""Seconds after which an empty group is nobody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +169,19 @@ def detect() -> Cgroups:
     with contextlib.suppress(OSError):
         mounts = _mounts(Path("/proc/self/mountinfo").read_text())
         own = _own(Path("/proc/self/cgroup").read_text())
-        return Cgroups(tuple(_usable(mounts, own)))
+        found = tuple(_usable(mounts, own))
+        for hierarchy in found:
+            _sweep_old(hierarchy.base)
+        return Cgroups(found)
     return Cgroups()
+
+
+def _sweep_old(base: Path) -> None:
+    """Remove groups that killed workers left: empty ones, and old enough that nobody is about to join them."""
+    for left in base.iterdir():
+        with contextlib.suppress(OSError):
+            if left.is_dir() and time.time() - left.stat().st_mtime > _OLD:
+                left.rmdir()
 
 
 @dataclass(frozen=True, slots=True)

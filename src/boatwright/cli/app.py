@@ -29,8 +29,8 @@ from boatwright.cli.safe import printable
 
 EPILOG = (
     "Exit codes: 0 done · 1 something failed · 2 bad input · 3 this host lacks a part · 4 parked, "
-    "resumable · 5 refused by a rule · 6 conflict · 7 store unavailable · 10 delivered unproven · "
-    "130 stopped, resumable"
+    "resumable · 5 refused by a rule · 6 conflict · 7 store unavailable · 10 unproven · 11 regression · "
+    "12 refused proof · 13 could not check · 130 stopped, resumable"
 )
 
 app = typer.Typer(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from boatwright import errors
 from boatwright.cli import common
 from boatwright.rules.proof import EXIT_CODES
 from boatwright.stages.house import House
-from boatwright.values.events import VerificationFailed, VerificationPassed
+from boatwright.values.events import GateAnswered, VerificationFailed, VerificationPassed
 from boatwright.values.execution import ExecutionView
-from boatwright.values.proof import ProofVerdict
+from boatwright.values.finding import Finding
+from boatwright.values.proof import ProofVerdict, Word
 from boatwright.values.state import State
 
 EXIT_OF_STATE = {State.PARKED: 4, State.FAILED: 1, State.CANCELLED: 130}
@@ -25,27 +27,48 @@ async def tell(house: House, execution: str) -> int:
         common.say(f"{view.state.lower()}: {view.reason}")
         common.moves(view.next_moves or (f"boatwright show {execution}",))
     if proof is not None:
-        tell_proof(proof)
+        tell_proof(proof, said=view.reason or "")
     tell_bill(house, view)
     if view.pull_request is not None:
         _tell_pull_request(house, view)
+    return exit_code(view, proof)
+
+
+def exit_code(view: ExecutionView, proof: ProofVerdict | None) -> int:
+    """What a run that ended like this exits with. A proven change that is still a draft was held by another gate."""
+    word = proof.word if proof is not None else None
+    if view.state is State.PARKED and view.parked_code == "refused":
+        return EXIT_CODES[Word.REFUSED] if word is Word.REFUSED else errors.Refused.exit_code
     if view.state in EXIT_OF_STATE:
         return EXIT_OF_STATE[view.state]
-    return EXIT_CODES[proof.word] if proof is not None and not view.ready else 0
+    if view.state is not State.DELIVERED or view.ready:
+        return 0
+    return (EXIT_CODES[word] if word is not None else 0) or errors.Refused.exit_code
 
 
 def verdict(house: House, execution: str) -> ProofVerdict | None:
-    """The newest proof of an execution, whichever way it went."""
+    """The proof of the newest verification, whichever way it went; None when it was refused before a proof."""
     for event in reversed(house.ledger.events.stream(execution)):
-        payload = event.payload
-        if isinstance(payload, VerificationPassed | VerificationFailed) and payload.proof is not None:
-            return payload.proof
+        if isinstance(event.payload, VerificationPassed | VerificationFailed):
+            return event.payload.proof
     return None
 
 
-def tell_proof(proof: ProofVerdict) -> None:
+def objections(house: House, execution: str) -> tuple[Finding, ...]:
+    """What the gates held against the newest round, apart from the proof's own word."""
+    found: dict[int, list[Finding]] = {}
+    for event in house.ledger.events.stream(execution):
+        if isinstance(event.payload, VerificationFailed | GateAnswered):
+            found.setdefault(event.payload.round, []).extend(event.payload.findings)
+    newest = found[max(found)] if found else []
+    return tuple(f for f in dict.fromkeys(newest) if f.blocking and not f.rule.startswith("the proof says"))
+
+
+def tell_proof(proof: ProofVerdict, *, said: str = "") -> None:
+    """The word and the ids that decided it. ``said``: what was printed already and is not said twice."""
     common.say(f"proof: {proof.word} ({proof.how_read}) on commit {proof.commit[:12]}")
-    common.say(f"  {proof.sentence}")
+    if proof.sentence not in said:
+        common.say(f"  {proof.sentence}")
     for label, ids in (
         ("failed before, passes now", proof.fixed),
         ("new, passes now", proof.new),
@@ -75,6 +98,8 @@ def _tell_pull_request(house: House, view: ExecutionView) -> None:
     common.say(
         f"pull request {view.pull_request} ({state}): branch {view.branch}, commit {(view.head or '')[:12]}"
     )
+    for finding in () if view.ready else objections(house, view.id):
+        common.say(f"  held back: {finding.rule}: {finding.observed}")
     common.say(f"  it is in {house.forge.push_url(view.repository)}")
     common.say(f"  see it: boatwright pr diff {view.pull_request} --repo {view.source}")
     common.say(f"  take it: boatwright pr checkout {view.pull_request} --repo {view.source}")

@@ -8,13 +8,13 @@ a batch reads nothing. One batch is a handful of statements whatever its size.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, text
-
+from boatwright.egress import tables
 from boatwright.egress.booking import (
     Denied,
     Operation,
@@ -26,6 +26,7 @@ from boatwright.egress.booking import (
     Settle,
     Settled,
 )
+from boatwright.egress.pen import Pen, Row
 from boatwright.rules import budget as rule
 from boatwright.rules.budget import Account, Amount, Granted, Scope, Short
 from boatwright.values.usage import Cap, Usage
@@ -36,8 +37,16 @@ DEFAULT_CAPS: dict[Scope, tuple[str, Cap]] = {
 }
 """What stands where nobody set a cap; both hard."""
 
+LARGEST_BATCH = 1_000
+"""Operations in one transaction; ids of usage rows are the head's version times 4,096, and a number below
+that.
+"""
+
 _REMEMBERED = 20_000
-_MOST_DENIED = 500
+_LONGEST_TEXT = 500
+
+Booked = list[int]
+"""used dollars, used tokens, held dollars, held tokens"""
 
 
 @dataclass(slots=True)
@@ -45,11 +54,11 @@ class _Changes:
     """Rows a batch writes, each list in one statement."""
 
     accounts: set[str] = field(default_factory=set)
-    reserved: list[dict[str, Any]] = field(default_factory=list)
-    ended: list[dict[str, Any]] = field(default_factory=list)
-    usage: list[dict[str, Any]] = field(default_factory=list)
-    frozen: list[dict[str, Any]] = field(default_factory=list)
-    denied: list[dict[str, Any]] = field(default_factory=list)
+    held: dict[str, Row] = field(default_factory=dict)
+    ended: list[Row] = field(default_factory=list)
+    usage: list[Row] = field(default_factory=list)
+    frozen: list[Row] = field(default_factory=list)
+    denied: list[Row] = field(default_factory=list)
 
 
 class Book:
@@ -57,29 +66,31 @@ class Book:
 
     def __init__(self) -> None:
         self._version = -1
-        self._accounts: dict[str, tuple[Amount, Amount]] = {}
+        self._accounts: dict[str, Booked] = {}
         self._caps: dict[tuple[Scope, str], list[Account]] = {}
-        self._held: dict[str, dict[str, Any]] = {}
+        self._held: dict[str, Row] = {}
 
-    def open(self, connection: Connection, version: int) -> None:
-        """Begin a transaction that took the head at ``version``; forget everything if somebody else wrote
-        since.
-        """
+    def apply(self, pen: Pen, operations: Sequence[Operation]) -> list[Result]:
+        """All operations in order; ``pen`` is inside a transaction that is this batch's alone."""
+        self._open(int(pen.run(_HEAD)[0]["version"]))
+        self._read_held(pen, [one.id for one in operations if isinstance(one, Settle)])
+        self._read_accounts(pen, self._names(operations))
+        reserves = [one for one in operations if isinstance(one, Reserve)]
+        self._read_caps(pen, [key for one in reserves for key in scopes(one.payer)])
+        changes = _Changes()
+        results = [self._one(operation, changes) for operation in operations]
+        self._write(pen, changes)
+        return results
+
+    def _open(self, version: int) -> None:
+        """Forget everything if somebody else wrote since."""
         if version != self._version + 1 or len(self._accounts) + len(self._caps) > _REMEMBERED:
             self._accounts.clear()
             self._caps.clear()
             self._held.clear()
         self._version = version
 
-    def apply(self, connection: Connection, operations: Sequence[Operation]) -> list[Result]:
-        self._read_held(connection, [one.id for one in operations if isinstance(one, Settle)])
-        self._read_accounts(connection, self._names(operations))
-        reserves = [one for one in operations if isinstance(one, Reserve)]
-        self._read_caps(connection, [key for one in reserves for key in one.payer.scopes()])
-        changes = _Changes()
-        results = [self._one(operation, changes) for operation in operations]
-        self._write(connection, changes)
-        return results
+    # --- one operation -----------------------------------------------------------------------------------
 
     def _one(self, operation: Operation, changes: _Changes) -> Result:
         if isinstance(operation, Reserve):
@@ -89,97 +100,96 @@ class Book:
         changes.denied.append(_denied_row(operation))
         return None
 
-    # --- one operation -----------------------------------------------------------------------------------
-
     def _reserve(self, request: Reserve, changes: _Changes) -> Reservation | Short:
         day = day_of(request.at)
-        chain = [
-            account for scope, key in request.payer.scopes() for account in self._capped(scope, key, day)
-        ]
+        chain = [account for scope, key in scopes(request.payer) for account in self._capped(scope, key, day)]
         decision = rule.grant(chain, request.need)
         if not isinstance(decision, Granted):
             return decision
-        row = _reservation_row(request, day, decision)
-        self._book(names(row), Amount(), decision.held, changes)
+        row = _held_row(request, day, decision)
+        self._book(names(request.payer, day), (0, 0, decision.held.usd, decision.held.tokens), changes)
         self._held[request.id] = row
-        changes.reserved.append(row)
+        changes.held[request.id] = row
         return Reservation(request.id, decision.held, decision.answer_tokens)
 
     def _settle(self, request: Settle, changes: _Changes) -> Settled:
         row = self._held.pop(request.id, None)
         if row is None:
             return Settled(request.id, again=True)
-        held = Amount(row["usd"], row["tokens"])
         usage, usd = _charged(row, request.outcome)
-        used = Amount(usd, usage.tokens)
-        self._book(names(row), used, Amount() - held, changes)
-        above = used.usd > held.usd or used.tokens > held.tokens
+        usd_held, tokens_held = row["reserved_usd"], row["reserved_tokens"]
+        self._book(names(_payer(row), row["day"]), (usd, usage.tokens, -usd_held, -tokens_held), changes)
+        if changes.held.pop(request.id, None) is None:
+            changes.ended.append({"reservation": request.id})
+        above = usd > usd_held or usage.tokens > tokens_held
         if above:
             changes.frozen.append(_frozen_row(row, request.at))
-        changes.ended.append({"id": row["id"], "state": _STATES[request.outcome.source]})
-        changes.usage.append(_usage_row(row, request, usage, usd))
+        number = (self._version << 12) + len(changes.usage)
+        changes.usage.append(_usage_row(row, request, usage, usd) | {"id": number})
         return Settled(request.id, above=above)
 
-    def _book(self, where: Iterable[str], used: Amount, held: Amount, changes: _Changes) -> None:
+    def _book(self, where: Iterable[str], change: tuple[int, int, int, int], changes: _Changes) -> None:
+        used_usd, used_tokens, held_usd, held_tokens = change
         for one in where:
-            before_used, before_held = self._accounts[one]
-            self._accounts[one] = (before_used + used, before_held + held)
+            booked = self._accounts[one]
+            booked[0] += used_usd
+            booked[1] += used_tokens
+            booked[2] += held_usd
+            booked[3] += held_tokens
             changes.accounts.add(one)
 
     def _capped(self, scope: Scope, key: str, day: str) -> list[Account]:
-        found = []
-        for cap in self._caps[scope, key]:
-            period = day if cap.period else ""
-            used, held = self._accounts[name(scope, key, period)]
-            found.append(replace(cap, period=period, used=used, held=held))
-        return found
+        return [
+            _filled(cap, day, self._accounts[name(scope, key, day if cap.period else "")])
+            for cap in self._caps[scope, key]
+        ]
 
-    # --- reading what is not remembered --------------------------------------------------------------------
+    # --- reading what is not remembered, writing what has changed ------------------------------------------
 
     def _names(self, operations: Sequence[Operation]) -> set[str]:
         wanted: set[str] = set()
         for one in operations:
             if isinstance(one, Reserve):
-                wanted.update(_names(one.payer, day_of(one.at)))
+                wanted.update(names(one.payer, day_of(one.at)))
             elif isinstance(one, Settle) and one.id in self._held:
-                wanted.update(names(self._held[one.id]))
+                row = self._held[one.id]
+                wanted.update(names(_payer(row), row["day"]))
         return wanted
 
-    def _read_held(self, connection: Connection, ids: Sequence[str]) -> None:
+    def _read_held(self, pen: Pen, ids: Sequence[str]) -> None:
         missing = [one for one in ids if one not in self._held]
-        for some in _slices(missing):
-            for row in connection.execute(_READ_HELD, {"ids": some}).mappings():
-                self._held[row["id"]] = dict(row)
+        for row in pen.select_in(_READ_HELD, missing):
+            self._held[row["reservation"]] = row
 
-    def _read_accounts(self, connection: Connection, wanted: Iterable[str]) -> None:
+    def _read_accounts(self, pen: Pen, wanted: Iterable[str]) -> None:
         missing = [one for one in wanted if one not in self._accounts]
         for one in missing:
-            self._accounts[one] = (Amount(), Amount())
-        for some in _slices(missing):
-            for row in connection.execute(_READ_ACCOUNTS, {"names": some}):
-                self._accounts[row.name] = _amounts(row)
+            self._accounts[one] = [0, 0, 0, 0]
+        for row in pen.select_in(_READ_ACCOUNTS, missing):
+            self._accounts[row["name"]] = _booked(row)
 
-    def _read_caps(self, connection: Connection, wanted: Iterable[tuple[Scope, str]]) -> None:
+    def _read_caps(self, pen: Pen, wanted: Iterable[tuple[Scope, str]]) -> None:
         missing = {one for one in wanted if one not in self._caps}
         if missing:
-            self._caps.update(read_caps(connection, missing))
+            rows = list(pen.select_in(_READ_CAPS, sorted({key for _, key in missing})))
+            self._caps.update({one: caps(one, rows) for one in missing})
 
-    def _write(self, connection: Connection, changes: _Changes) -> None:
-        if changes.reserved:
-            connection.execute(_INSERT_RESERVATION, changes.reserved)
+    def _write(self, pen: Pen, changes: _Changes) -> None:
+        if changes.held:
+            pen.run_all(_HOLD, list(changes.held.values()))
         if changes.ended:
-            connection.execute(_END_RESERVATION, changes.ended)
-            connection.execute(_INSERT_USAGE, changes.usage)
+            pen.run_all(_END, changes.ended)
+        if changes.usage:
+            pen.run_all(_USE, changes.usage)
         if changes.frozen:
-            connection.execute(_FREEZE, changes.frozen)
+            pen.run_all(_FREEZE, changes.frozen)
         if changes.denied:
-            connection.execute(_DENY, changes.denied)
+            pen.run_all(_DENY, changes.denied)
         if changes.accounts:
-            rows = [_account_row(one, *self._accounts[one]) for one in sorted(changes.accounts)]
-            connection.execute(_BOOK, rows)
+            pen.run_all(_BOOK, [_account_row(one, self._accounts[one]) for one in sorted(changes.accounts)])
 
 
-# --- names and rows ---
+# --- names ---
 
 
 def stamp(at: datetime) -> str:
@@ -187,59 +197,109 @@ def stamp(at: datetime) -> str:
 
 
 def day_of(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d")
+    return at.astimezone(UTC).date().isoformat()
 
 
 def name(scope: Scope, key: str, period: str) -> str:
+    """The account of a scope: for all time, or for a day."""
     return f"{scope.value}|{key}|{period}"
 
 
-def _names(payer: Payer, day: str) -> list[str]:
-    return [name(scope, key, period) for scope, key in payer.scopes() for period in ("", day)]
+@lru_cache(maxsize=4_096)
+def scopes(payer: Payer) -> tuple[tuple[Scope, str], ...]:
+    return tuple(payer.scopes())
 
 
-def names(row: dict[str, Any]) -> list[str]:
-    """The accounts a reservation is booked in: each scope for all time and for its day."""
-    payer = Payer(row["execution"], row["repository"], row["agent"], row["bottle"], row["parent"])
-    return _names(payer, row["day"])
+@lru_cache(maxsize=4_096)
+def names(payer: Payer, day: str) -> tuple[str, ...]:
+    """The accounts a call is booked in: each scope for all time and for the day of its reservation."""
+    return tuple(name(scope, key, period) for scope, key in payer.scopes() for period in ("", day))
 
 
-def _reservation_row(request: Reserve, day: str, granted: Granted) -> dict[str, Any]:
+def _payer(row: Row) -> Payer:
+    return Payer(*(row[column] for column in tables.PAYER))
+
+
+# --- rows ---
+
+
+def caps(one: tuple[Scope, str], rows: Iterable[Row]) -> list[Account]:
+    """The caps of one (scope, key) among ``rows``, the default where none is set; ``period`` is ``day`` or
+    empty.
+    """
+    scope, key = one
+    found = [
+        Account(
+            scope, key, "day" if row["period"] == "day" else "", row["usd"], row["tokens"], bool(row["hard"])
+        )
+        for row in rows
+        if (row["scope"], row["key"]) == one
+    ]
+    if not found and scope in DEFAULT_CAPS:
+        period, cap = DEFAULT_CAPS[scope]
+        usd = None if cap.usd is None else rule.nano(cap.usd)
+        found.append(Account(scope, key, "day" if period == "day" else "", usd, cap.tokens, True))
+    return found
+
+
+def _filled(cap: Account, day: str, booked: Booked) -> Account:
+    return Account(
+        scope=cap.scope,
+        key=cap.key,
+        period=day if cap.period else "",
+        limit_usd=cap.limit_usd,
+        limit_tokens=cap.limit_tokens,
+        hard=cap.hard,
+        used=Amount(booked[0], booked[1]),
+        held=Amount(booked[2], booked[3]),
+    )
+
+
+def filled(cap: Account, day: str, row: Row | None) -> Account:
+    """A cap with what is used and held in its account of ``day``."""
+    return _filled(cap, day, _booked(row) if row else [0, 0, 0, 0])
+
+
+def _booked(row: Row) -> Booked:
+    return [row["used_usd"], row["used_tokens"], row["held_usd"], row["held_tokens"]]
+
+
+def _held_row(request: Reserve, day: str, granted: Granted) -> Row:
+    payer = request.payer
     return {
-        "id": request.id,
+        "reservation": request.id,
         "owner": request.owner,
-        "state": "held",
         "wire": request.wire,
-        "execution": request.payer.execution,
-        "repository": request.payer.repository,
-        "agent": request.payer.agent,
-        "bottle": request.payer.bottle,
-        "parent": request.payer.parent,
+        "execution": payer.execution,
+        "repository": payer.repository,
+        "agent": payer.agent,
+        "bottle": payer.bottle,
+        "parent": payer.parent,
         "purpose": request.purpose,
         "provider": request.provider,
         "model": request.model,
         "day": day,
-        "at": stamp(request.at),
-        "usd": granted.held.usd,
-        "tokens": granted.held.tokens,
+        "reserved_usd": granted.held.usd,
+        "reserved_tokens": granted.held.tokens,
         "sent_tokens": request.need.sent_tokens,
         "prices": request.prices,
         "price_table": request.price_table,
+        "at": stamp(request.at),
     }
 
 
-def _charged(row: dict[str, Any], outcome: Outcome) -> tuple[Usage, int]:
+def _charged(row: Row, outcome: Outcome) -> tuple[Usage, int]:
     """What to book: the provider's own figures, or everything that was held."""
     if outcome.usage is not None:
         return outcome.usage, outcome.usd
-    return Usage(input=row["sent_tokens"], output=row["tokens"] - row["sent_tokens"]), row["usd"]
+    sent, whole = row["sent_tokens"], row["reserved_tokens"]
+    return Usage(input=sent, output=whole - sent), row["reserved_usd"]
 
 
-def _usage_row(row: dict[str, Any], request: Settle, usage: Usage, usd: int) -> dict[str, Any]:
+def _usage_row(row: Row, request: Settle, usage: Usage, usd: int) -> Row:
     return {
-        **usage.model_dump(),
-        "reservation": row["id"],
-        "execution": row["execution"],
+        **row,
+        **usage.__dict__,
         "cache_write_long": request.outcome.cache_write_long,
         "usd": usd,
         "source": request.outcome.source,
@@ -248,113 +308,56 @@ def _usage_row(row: dict[str, Any], request: Settle, usage: Usage, usd: int) -> 
     }
 
 
-def _frozen_row(row: dict[str, Any], at: datetime) -> dict[str, Any]:
-    return {"provider": row["provider"], "model": row["model"], "reservation": row["id"], "at": stamp(at)}
+def _frozen_row(row: Row, at: datetime) -> Row:
+    call = {column: row[column] for column in ("provider", "model", "reservation")}
+    return {**call, "at": stamp(at)}
 
 
-def _denied_row(one: Denied) -> dict[str, Any]:
+def _denied_row(one: Denied) -> Row:
     return {
         "place": one.place,
         "wire": one.wire,
         "execution": one.execution,
         "kind": one.kind,
-        "target": one.target[:_MOST_DENIED],
-        "reason": one.reason[:_MOST_DENIED],
+        "target": one.target[:_LONGEST_TEXT],
+        "reason": one.reason[:_LONGEST_TEXT],
         "at": stamp(one.at),
     }
 
 
-def _account_row(one: str, used: Amount, held: Amount) -> dict[str, Any]:
+def _account_row(one: str, booked: Booked) -> Row:
+    used_usd, used_tokens, held_usd, held_tokens = booked
     return {
         "name": one,
-        "used_usd": used.usd,
-        "used_tokens": used.tokens,
-        "held_usd": held.usd,
-        "held_tokens": held.tokens,
+        "used_usd": used_usd,
+        "used_tokens": used_tokens,
+        "held_usd": held_usd,
+        "held_tokens": held_tokens,
     }
 
 
-# --- reading ---
+def _insert(table: str, columns: Sequence[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(':' + one for one in columns)})"  # noqa: S608
 
 
-def read_caps(
-    connection: Connection, wanted: Iterable[tuple[Scope, str]]
-) -> dict[tuple[Scope, str], list[Account]]:
-    """The caps of each (scope, key), the defaults where none is set; ``period`` is ``day`` or empty."""
-    found: dict[tuple[Scope, str], list[Account]] = {one: [] for one in wanted}
-    for some in _slices([key for _, key in found]):
-        for row in connection.execute(_READ_CAPS, {"keys": some}):
-            account = _account(Scope(row.scope), row.key, row.period, row.usd, row.tokens, bool(row.hard))
-            if (account.scope, account.key) in found and account not in found[account.scope, account.key]:
-                found[account.scope, account.key].append(account)
-    for (scope, key), accounts in found.items():
-        if not accounts and scope in DEFAULT_CAPS:
-            period, cap = DEFAULT_CAPS[scope]
-            usd = None if cap.usd is None else rule.nano(cap.usd)
-            accounts.append(_account(scope, key, period, usd, cap.tokens, True))
-    return found
-
-
-def _account(scope: Scope, key: str, period: str, usd: int | None, tokens: int | None, hard: bool) -> Account:
-    return Account(scope, key, "day" if period == "day" else "", usd, tokens, hard)
-
-
-def capped(connection: Connection, scope: Scope, key: str, day: str) -> list[Account]:
-    """Every capped account of one scope, with what is used and held."""
-    found = []
-    for cap in read_caps(connection, [(scope, key)])[scope, key]:
-        period = day if cap.period else ""
-        used, held = read_account(connection, name(scope, key, period))
-        found.append(replace(cap, period=period, used=used, held=held))
-    return found
-
-
-def read_account(connection: Connection, one: str) -> tuple[Amount, Amount]:
-    row = connection.execute(_READ_ACCOUNTS, {"names": [one]}).first()
-    return (Amount(), Amount()) if row is None else _amounts(row)
-
-
-def _amounts(row: Any) -> tuple[Amount, Amount]:
-    return Amount(row.used_usd, row.used_tokens), Amount(row.held_usd, row.held_tokens)
-
-
-def _slices(items: Sequence[Any], size: int = 500) -> Iterable[Sequence[Any]]:
-    """SQLite binds a limited number of values in one statement."""
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
-_STATES = {"provider": "settled", "estimate": "charged", "released": "released"}
-
-_READ_HELD = text("SELECT * FROM budget_reservations WHERE state = 'held' AND id IN :ids").bindparams(
-    bindparam("ids", expanding=True)
+_HEAD = "UPDATE budget_head SET version = version + 1 WHERE id = 1 RETURNING version"
+_READ_HELD = "SELECT * FROM budget_held WHERE reservation IN (…)"
+_READ_ACCOUNTS = "SELECT * FROM budget_accounts WHERE name IN (…)"
+_READ_CAPS = "SELECT * FROM budget_caps WHERE key IN (…)"
+_HOLD = _insert("budget_held", (*tables.CALL, "at"))
+_END = "DELETE FROM budget_held WHERE reservation = :reservation"
+_USE = _insert("budget_usage", (*tables.CALL, "id", *tables.COUNTS, "usd", "source", "status", "at"))
+_FREEZE = (
+    _insert("budget_frozen", ("provider", "model", "reservation", "at"))
+    + " ON CONFLICT (provider, model) DO NOTHING"
 )
-_READ_ACCOUNTS = text("SELECT * FROM budget_accounts WHERE name IN :names").bindparams(
-    bindparam("names", expanding=True)
+_BOOK = (
+    _insert("budget_accounts", ("name", "used_usd", "used_tokens", "held_usd", "held_tokens"))
+    + " ON CONFLICT (name) DO UPDATE SET used_usd = excluded.used_usd, used_tokens = excluded.used_tokens,"
+    " held_usd = excluded.held_usd, held_tokens = excluded.held_tokens"
 )
-_READ_CAPS = text("SELECT * FROM budget_caps WHERE key IN :keys").bindparams(
-    bindparam("keys", expanding=True)
+_DENY = (
+    _insert("wire_denials", ("place", "wire", "kind", "target", "execution", "reason", "at"))
+    + " ON CONFLICT (place, wire, kind, target) DO UPDATE"
+    " SET count = wire_denials.count + 1, reason = excluded.reason, at = excluded.at"
 )
-_INSERT_RESERVATION = text("""
-INSERT INTO budget_reservations (id, owner, state, wire, execution, repository, agent, bottle, parent,
-purpose, provider, model, day, at, usd, tokens, sent_tokens, prices, price_table)
-VALUES (:id, :owner, :state, :wire, :execution, :repository, :agent, :bottle, :parent, :purpose,
-  :provider, :model, :day, :at, :usd, :tokens, :sent_tokens, :prices, :price_table)""")
-_END_RESERVATION = text("UPDATE budget_reservations SET state = :state WHERE id = :id AND state = 'held'")
-_INSERT_USAGE = text("""
-INSERT INTO budget_usage (reservation, execution, input, cache_read, cache_write, cache_write_long, output,
-reasoning, tool_input, requests, usd, source, status, at)
-VALUES (:reservation, :execution, :input, :cache_read, :cache_write, :cache_write_long, :output, :reasoning,
-  :tool_input, :requests, :usd, :source, :status, :at)""")
-_FREEZE = text("""
-INSERT INTO budget_frozen (provider, model, reservation, at) VALUES (:provider, :model, :reservation, :at)
-ON CONFLICT (provider, model) DO NOTHING""")
-_BOOK = text("""
-INSERT INTO budget_accounts (name, used_usd, used_tokens, held_usd, held_tokens)
-VALUES (:name, :used_usd, :used_tokens, :held_usd, :held_tokens)
-ON CONFLICT (name) DO UPDATE SET used_usd = excluded.used_usd, used_tokens = excluded.used_tokens,
-  held_usd = excluded.held_usd, held_tokens = excluded.held_tokens""")
-_DENY = text("""
-INSERT INTO wire_denials (place, wire, kind, target, execution, reason, count, at)
-VALUES (:place, :wire, :kind, :target, :execution, :reason, 1, :at)
-ON CONFLICT (place, wire, kind, target) DO UPDATE
-SET count = wire_denials.count + 1, reason = excluded.reason, at = excluded.at""")

@@ -20,8 +20,9 @@ from sqlalchemy import Connection, text
 
 from boatwright import errors
 from boatwright.egress import book, booking, tables
-from boatwright.egress.book import Book
+from boatwright.egress.book import LARGEST_BATCH, Book
 from boatwright.egress.booking import Operation, Outcome, Reservation, Reserve, Result, Settle, Settled
+from boatwright.egress.pen import Pen
 from boatwright.ledger.database import Database
 from boatwright.rules import budget as rule
 from boatwright.rules.budget import Account, Amount, Scope, Short
@@ -92,6 +93,7 @@ class Budgets:
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._book = Book()
+        self._pen = Pen(database)
         database.create(tables.metadata)
         with database.write() as connection:
             connection.execute(text(_FIRST_HEAD))
@@ -109,9 +111,8 @@ class Budgets:
         """All ``operations`` in order, in one durable transaction; their results in the same order."""
         with self._lock:
             try:
-                with self.database.write() as connection:
-                    self._book.open(connection, _take_head(connection))
-                    return self._book.apply(connection, operations)
+                with self._pen.transaction() as pen:
+                    return self._book.apply(pen, operations)
             except BaseException:
                 self._book = Book()  # what was rolled back must not be remembered
                 raise
@@ -144,7 +145,8 @@ class Budgets:
         with self.database.read() as connection:
             found = connection.execute(text(_HELD_BY), {"owner": owner}).scalars().all()
         now = self._clock.now()
-        self.apply([Settle(one, booking.CHARGED, now) for one in found])
+        for start in range(0, len(found), LARGEST_BATCH):
+            self.apply([Settle(one, booking.CHARGED, now) for one in found[start : start + LARGEST_BATCH]])
         return len(found)
 
     def set_cap(
@@ -188,7 +190,7 @@ class Budgets:
         scope = _scope(scope)
         daily = scope is Scope.HOST if daily is None else daily
         with self.database.read() as connection:
-            for account in book.capped(connection, scope, key, self._day()):
+            for account in _capped(connection, scope, key, self._day()):
                 if bool(account.period) is daily:
                     return _cap(account)
         return None
@@ -196,16 +198,19 @@ class Budgets:
     def standing(self, scope: Scope | str, key: str) -> list[Standing]:
         """Every capped account of one scope as it stands now: all time, today, or both."""
         with self.database.read() as connection:
-            return [_standing(one) for one in book.capped(connection, _scope(scope), key, self._day())]
+            return [_standing(one) for one in _capped(connection, _scope(scope), key, self._day())]
 
     def used(self, scope: Scope | str, key: str, *, day: str = "") -> tuple[Amount, Amount]:
         """What a scope has used and holds, capped or not; ``day`` empty is all time."""
         with self.database.read() as connection:
-            return book.read_account(connection, book.name(_scope(scope), key, day))
+            row = _account(connection, book.name(_scope(scope), key, day))
+        if row is None:
+            return Amount(), Amount()
+        return Amount(row["used_usd"], row["used_tokens"]), Amount(row["held_usd"], row["held_tokens"])
 
     def open_reservations(self, owner: str | None = None) -> int:
         """How many calls are held without an outcome, of one owner or of all."""
-        query = _COUNT_HELD if owner is None else _COUNT_HELD + " AND owner = :owner"
+        query = _COUNT_HELD if owner is None else _COUNT_HELD + " WHERE owner = :owner"
         with self.database.read() as connection:
             return int(
                 connection.execute(text(query), {} if owner is None else {"owner": owner}).scalar_one()
@@ -227,6 +232,20 @@ class Budgets:
 
 def _take_head(connection: Connection) -> int:
     return int(connection.execute(text(_HEAD)).scalar_one())
+
+
+def _capped(connection: Connection, scope: Scope, key: str, day: str) -> list[Account]:
+    """Every capped account of one scope, with what is used and held."""
+    rows = [dict(row) for row in connection.execute(text(_CAPS), {"key": key}).mappings()]
+    return [
+        book.filled(cap, day, _account(connection, book.name(scope, key, day if cap.period else "")))
+        for cap in book.caps((scope, key), rows)
+    ]
+
+
+def _account(connection: Connection, name: str) -> dict[str, Any] | None:
+    row = connection.execute(text(_ACCOUNT), {"name": name}).mappings().first()
+    return dict(row) if row else None
 
 
 def _scope(scope: Scope | str) -> Scope:
@@ -285,9 +304,11 @@ def parse_prices(row: UsageRow) -> dict[str, str]:
 
 _FIRST_HEAD = "INSERT INTO budget_head (id, version) VALUES (1, 0) ON CONFLICT (id) DO NOTHING"
 _HEAD = "UPDATE budget_head SET version = version + 1 WHERE id = 1 RETURNING version"
-_HELD_BY = "SELECT id FROM budget_reservations WHERE state = 'held' AND owner = :owner ORDER BY id"
-_COUNT_HELD = "SELECT count(*) FROM budget_reservations WHERE state = 'held'"
-_OWNERS = "SELECT DISTINCT owner FROM budget_reservations WHERE state = 'held'"
+_HELD_BY = "SELECT reservation FROM budget_held WHERE owner = :owner ORDER BY reservation"
+_COUNT_HELD = "SELECT count(*) FROM budget_held"
+_OWNERS = "SELECT DISTINCT owner FROM budget_held"
+_CAPS = "SELECT * FROM budget_caps WHERE key = :key"
+_ACCOUNT = "SELECT * FROM budget_accounts WHERE name = :name"
 _FROZEN = "SELECT provider, model FROM budget_frozen"
 _UNFREEZE = "DELETE FROM budget_frozen WHERE provider = :provider AND model = :model"
 _SET_CAP = """
@@ -296,8 +317,4 @@ VALUES (:scope, :key, :period, :usd, :tokens, :hard)
 ON CONFLICT (scope, key, period) DO UPDATE
 SET usd = excluded.usd, tokens = excluded.tokens, hard = excluded.hard"""
 _DROP_CAP = "DELETE FROM budget_caps WHERE scope = :scope AND key = :key AND period = :period"
-_USAGE = """
-SELECT u.*, r.purpose, r.provider, r.model, r.usd AS reserved_usd, r.tokens AS reserved_tokens,
-       r.prices, r.price_table
-FROM budget_usage u JOIN budget_reservations r ON r.id = u.reservation
-WHERE u.execution = :execution AND u.id > :after ORDER BY u.id"""
+_USAGE = "SELECT * FROM budget_usage WHERE execution = :execution AND id > :after ORDER BY id"

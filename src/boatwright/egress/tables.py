@@ -6,11 +6,21 @@ updates the one row of ``budget_head``; so writers queue there and every later r
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text
 
 metadata = MetaData()
 
-_Counter = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only an INTEGER primary key
+PAYER = ("execution", "repository", "agent", "bottle", "parent")
+COUNTS = (
+    "input", "cache_read", "cache_write", "cache_write_long", "output", "reasoning", "tool_input", "requests",
+)  # fmt: skip
+CALL = (
+    "reservation", "owner", "wire", *PAYER, "purpose", "provider", "model", "day",
+    "reserved_usd", "reserved_tokens", "sent_tokens", "prices", "price_table",
+)  # fmt: skip
+"""What is known of a call when it is reserved, in the order of its columns."""
 
 
 def _amount(name: str) -> Column[int]:
@@ -48,61 +58,33 @@ accounts = Table(
     _amount("used_tokens"),
     _amount("held_usd"),
     _amount("held_tokens"),
+    sqlite_with_rowid=False,
 )
 """``name`` is scope, key and day, joined by bars; no day is all time."""
 
-reservations = Table(
-    "budget_reservations",
-    metadata,
-    Column("id", Text, primary_key=True),
-    _text("owner"),
-    _text("state"),
-    _text("wire"),
-    _text("execution"),
-    _text("repository"),
-    _text("agent"),
-    _text("bottle"),
-    _text("parent"),
-    _text("purpose"),
-    _text("provider"),
-    _text("model"),
-    _text("day"),
-    _text("at"),
-    _amount("usd"),
-    _amount("tokens"),
-    _amount("sent_tokens"),
-    _text("prices"),
-    _text("price_table"),
-)
-"""``state``: held, settled (the provider said what it cost), charged (nobody did: in full), released
-(never sent).
-"""
 
-Index(
-    "budget_reservations_held",
-    reservations.c.owner,
-    sqlite_where=reservations.c.state == "held",
-    postgresql_where=reservations.c.state == "held",
-)
+def _call() -> list[Column[Any]]:
+    numbers = {"reserved_usd", "reserved_tokens", "sent_tokens"}
+    rest = (_amount(name) if name in numbers else _text(name) for name in CALL[1:])
+    return [Column("reservation", Text, primary_key=True), *rest]
+
+
+held = Table("budget_held", metadata, *_call(), _text("at"), sqlite_with_rowid=False)
+"""Calls without an outcome. A row leaves in the transaction that writes its usage row, so neither is there
+twice.
+"""
 
 usage = Table(
     "budget_usage",
     metadata,
-    Column("id", _Counter, primary_key=True, autoincrement=True),
-    Column("reservation", Text, nullable=False, unique=True),
-    Column("execution", Text, nullable=False),
-    _amount("input"),
-    _amount("cache_read"),
-    _amount("cache_write"),
-    _amount("cache_write_long"),
-    _amount("output"),
-    _amount("reasoning"),
-    _amount("tool_input"),
-    _amount("requests"),
+    *_call(),
+    Column("id", BigInteger, nullable=False),
+    *(_amount(name) for name in COUNTS),
     _amount("usd"),
     _text("source"),
     Column("status", Integer, nullable=False, server_default="0"),
     _text("at"),
+    sqlite_with_rowid=False,
 )
 """One row per reservation that came to an end; ``id`` grows in the order of commits."""
 
@@ -139,7 +121,7 @@ denials = Table(
     Column("target", Text, primary_key=True),
     _text("execution"),
     _text("reason"),
-    _amount("count"),
+    Column("count", BigInteger, nullable=False, server_default="1"),
     _text("at"),
 )
 """What a wire refused, counted per target so that nobody can fill a disk by asking again."""

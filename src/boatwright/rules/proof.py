@@ -171,12 +171,12 @@ def _against(
     """Whatever forbids a ready word, worst first."""
     if found.regressions:
         what = _what(found.regressions)
-        return Word.REGRESSION, f"{what} passed before and no longer does.{_limit(evidence)}"
+        return Word.REGRESSION, f"Passed before and not any more: {what}.{_limit(evidence)}"
     if found.edited and not approved:
         what = _what(found.edited)
         return Word.REFUSED, (
-            f"Refused: {what} failed before and was edited instead of the code; "
-            "in its original form it still fails. A person may approve that for this commit."
+            f"Refused: {what} failed before and was edited instead of the code; in its original form it still "
+            "fails. Where the test is wrong, a person corrects it on the base branch."
         )
     if found.changed and not approved:
         as_planned = " (as planned)" if set(found.changed) <= set(planned) else ""

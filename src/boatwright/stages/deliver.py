@@ -47,11 +47,16 @@ async def run(
 def _refuse(verified: Verified) -> None:
     """What a rule refused, or what does not exist, is never pushed."""
     if verified.refused:
-        first = next((f for f in verified.findings if f.blocking), None)
-        reason = f"{first.rule}: {first.observed}" if first else "a rule refused the change"
-        raise errors.Parked(f"the change is refused and was not pushed: {reason}", code="refused")
+        raise errors.Parked(f"the change was not pushed. {_why_refused(verified)}", code="refused")
     if not verified.commit:
         raise errors.Parked("the agent left no change to deliver", code="no_change")
+
+
+def _why_refused(verified: Verified) -> str:
+    if verified.proof is not None:
+        return verified.proof.sentence
+    first = next((f for f in verified.findings if f.blocking), None)
+    return f"Refused by rule: {first.rule} ({first.observed})." if first else "A rule refused it."
 
 
 class _Effects:

@@ -119,7 +119,7 @@ async def _run(proving: Proving, run: Run, commit: str, *, again: bool) -> RunRe
     )
     await proving.context.emit(ran, key=key)
     proving.context.say(
-        f"{run}{' again' if again else ''}: {ran.passed} pass, {ran.failed} fail"
+        f"{TOLD[run]}{', again' if again else ''}: {ran.passed} pass, {ran.failed} fail"
         + (f", ended by the limit on {ran.limit}" if ran.limit else "")
     )
     return report
@@ -140,3 +140,10 @@ async def _make(proving: Proving, run: Run, commit: str, *, again: bool) -> tupl
 
 
 SLUGS = {Run.BB: "bb", Run.HH: "hh", Run.BH: "bh", Run.HB: "hb"}
+TOLD = {
+    Run.BB: "old code, old tests",
+    Run.HH: "new code, new tests",
+    Run.BH: "old code, new tests",
+    Run.HB: "new code, old tests",
+}
+"""The runs for people who watch."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -22,6 +23,9 @@ from boatwright.values.events import Payload
 from boatwright.workflows.engine import durable
 
 T = TypeVar("T", bound=BaseModel)
+
+FRESH_SECONDS = 0.2
+"""A look this young is good enough for entering a stage; an explicit fence always looks."""
 
 WATCH_SECONDS = 0.5
 """How often a running stage looks whether it is told to stop, or has lost its turn."""
@@ -57,6 +61,7 @@ class Turn:
         self._turn = turn
         self.token = token
         self._services = services
+        self._looked = -FRESH_SECONDS
         self.commands = tuple(commands)
         """The inbox rows this turn took; the same ones when it is redone."""
         self.stage_name = ""
@@ -138,7 +143,9 @@ class Turn:
             raise left.cause from left
 
     async def _attempt(self, body: Callable[[Context], Awaitable[T]]) -> dict[str, Any]:
-        await self.fence()
+        self._check_lifeline()
+        if time.monotonic() - self._looked > FRESH_SECONDS:
+            await self.fence()
         crash.point("stage.entered")
         value = await self._watched(body(self))
         crash.point("stage.finished")
@@ -162,10 +169,14 @@ class Turn:
         except errors.StoreUnavailable:
             return  # the stage may well get through; without a lease the next look stops it
 
-    def _check(self) -> None:
+    def _check_lifeline(self) -> None:
         refusal = self._services.lifeline.refusal()
         if refusal is not None:
             raise errors.Stopped(refusal, subject=self._execution)
+
+    def _check(self) -> None:
+        self._check_lifeline()
+        looked = time.monotonic()
         with self._services.ledger.database.read() as reader:
             if not self._services.durable.owns(reader, self.workflow, self.token):
                 raise errors.Stopped(
@@ -178,6 +189,7 @@ class Turn:
                 subject=self._execution,
                 next_moves=(f"boatwright show {self._execution}",),
             )
+        self._looked = looked
 
     def _append(self, payload: Payload, key: str) -> Event:
         ledger = self._services.ledger
