@@ -167,7 +167,7 @@ async def row_2(folder: Path, rounds: int, number: int) -> dict[str, float]:
     took: dict[tuple[str, bool], list[float]] = {(way, kind): [] for way in ways for kind in (False, True)}
     try:
         for kind in (False, True):
-            for way, connect in ways.items():
+            for connect in ways.values():
                 await calls(connect, 5, streamed=kind)
             for _ in range(rounds):
                 for way, connect in ways.items():
@@ -232,9 +232,9 @@ async def per_second(book: Any, number: int, run: str) -> float:
     async def caller(which: int) -> None:
         payer = Payer(f"ex-{which}", "repo", "builtin")
         for count in left:
-            id = f"{run}-{count}"
-            await journal.submit(Reserve(id, payer, need, clock.now(), provider="scripted", model="m"))
-            await journal.submit(Settle(id, outcome, clock.now()))
+            key = f"{run}-{count}"
+            await journal.submit(Reserve(key, payer, need, clock.now(), provider="scripted", model="m"))
+            await journal.submit(Settle(key, outcome, clock.now()))
 
     begun = time.perf_counter()
     await asyncio.gather(*(caller(which) for which in range(CALLERS)))

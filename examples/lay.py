@@ -36,18 +36,30 @@ class CannotLay(Exception):
 
 @dataclass(frozen=True)
 class Package:
-    """One entry of ``packages.toml``. ``setup`` empty: Boatwright finds out by looking."""
+    """One entry of ``packages.toml``: the request, and another one for something new.
+
+    ``setup`` empty: Boatwright finds out by looking.
+    """
 
     name: str
     version: str
     sha256: str
     text: str
+    new: str
     setup: str = ""
 
+    def flags(self, script: str) -> list[str]:
+        """What ``boatwright run`` is told for one of the package's scripts, its model apart."""
+        found = ["--text", self.new if script == "new-function" else self.text]
+        if self.setup:
+            found += ["--setup", self.setup]
+        if script == "edited-test" and self.failing_test.exists():
+            found += ["--base", FAILING]
+        return found
+
     @property
-    def flags(self) -> list[str]:
-        """What ``boatwright run`` is told about the package."""
-        return ["--text", self.text, *(["--setup", self.setup] if self.setup else [])]
+    def failing_test(self) -> Path:
+        return HERE / self.name / f"{FAILING}.patch"
 
 
 def packages() -> dict[str, Package]:
@@ -63,10 +75,9 @@ def lay(package: Package, target: Path, archives: Path) -> None:
     (target / ".boatwright.yml").write_text(POLICY)
     git(target, "init", "--quiet", "--initial-branch=main")
     commit(target, f"{package.name} {package.version}")
-    patch = HERE / package.name / f"{FAILING}.patch"
-    if patch.exists():
+    if package.failing_test.exists():
         git(target, "checkout", "--quiet", "-b", FAILING)
-        git(target, "apply", str(patch))
+        git(target, "apply", str(package.failing_test))
         commit(target, "Show the bug with a test")
         git(target, "checkout", "--quiet", "main")
 
@@ -153,7 +164,8 @@ def main() -> int:
         sys.stderr.write(f"lay.py: {error}\n")
         return 1
     script = os.path.relpath(HERE / package.name / "fix.yml")
-    words = ["boatwright", "run", "--repo", str(target), *package.flags, "--model", f"scripted:{script}"]
+    flags = package.flags("fix")
+    words = ["boatwright", "run", "--repo", str(target), *flags, "--model", f"scripted:{script}"]
     sys.stdout.write(
         f"{package.name} {package.version} is in {target}. Now for example:\n\n{shlex.join(words)}\n"
     )

@@ -25,7 +25,7 @@ SPEAK_OF_IT = {"tools/check_tree.py", "tests/ground/test_ground.py", "LICENSE"}
 
 UNFINISHED = re.compile(r"(?:#|//|<!--)\s*(?:TO" r"DO|FIX" r"ME|XXX|HACK)\b|\b(?:TO" r"DO|FIX" r"ME)\s*:")
 INDEX = re.compile(
-    r"https?://[\w.-]*(?:pypi|pythonhosted|npm|crates|golang)[\w.-]*\.\w+|--(?:extra-)?index-url|--find-links"
+    r"https?://[\w.-]*(?:pypi|pythonhosted|npm|crates|golang)[\w.-]*\.(?!example\b|invalid\b|test\b)\w+|--(?:extra-)?index-url|--find-links"
 )
 HOMES = re.compile(r"(?<![\w.-])/(?:root/\w|home/(?!agent\b)\w+/|Users/\w+/)[\w.-]*")
 

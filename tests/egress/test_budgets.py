@@ -66,7 +66,7 @@ def test_reserve_settle_and_the_rows(budgets: Budgets) -> None:
     assert row.event().usd == row.usd
     for scope, key in (("agent", "builtin"), ("bottle", "bo-1"), ("parent", "base"), ("execution", "ex-1"),
                        ("repository", "repo"), ("host", "*")):  # fmt: skip
-        for day in ("", "2026-11-21"):
+        for day in ("", "2026-11-21") if scope in {"agent", "repository", "host"} else ("",):
             used, held_now = budgets.used(scope, key, day=day)
             assert (used.usd, used.tokens, held_now.usd) == (12_345, 22, 0)
 
@@ -165,6 +165,8 @@ def test_usage_after_an_id(budgets: Budgets) -> None:
 def test_an_unknown_scope_is_one_sentence(budgets: Budgets) -> None:
     with pytest.raises(errors.BadInput, match="is not a budget scope"):
         budgets.set_cap("planet", "*", Cap(tokens=1))
+    with pytest.raises(errors.BadInput, match="a cap per day"):
+        budgets.set_cap("execution", "ex-1", Cap(tokens=1), daily=True)
 
 
 def test_what_was_rolled_back_is_not_remembered(budgets: Budgets) -> None:

@@ -33,9 +33,11 @@ T = TypeVar("T")
 def opened() -> Iterator[tuple[House, Engine]]:
     """The house and its engine for one command."""
     house = House.open(producer="cli")
+    engine = engine_for(house)
     try:
-        yield house, engine_for(house)
+        yield house, engine
     finally:
+        engine.close()
         house.close()
 
 

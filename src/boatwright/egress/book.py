@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
 
 from boatwright.egress import tables
 from boatwright.egress.booking import (
@@ -36,6 +35,9 @@ DEFAULT_CAPS: dict[Scope, tuple[str, Cap]] = {
     Scope.HOST: ("day", Cap(usd=Decimal(50))),
 }
 """What stands where nobody set a cap; both hard."""
+
+DAILY = frozenset({Scope.AGENT, Scope.REPOSITORY, Scope.HOST})
+"""Scopes that outlive a day: these may have a cap per day as well."""
 
 LARGEST_BATCH = 1_000
 """Operations in one transaction; ids of usage rows are the head's version times 4,096, and a number below
@@ -68,6 +70,7 @@ class Book:
         self._version = -1
         self._accounts: dict[str, Booked] = {}
         self._caps: dict[tuple[Scope, str], list[Account]] = {}
+        self._chains: dict[Payer, list[Account]] = {}
         self._held: dict[str, Row] = {}
 
     def apply(self, pen: Pen, operations: Sequence[Operation]) -> list[Result]:
@@ -76,7 +79,7 @@ class Book:
         self._read_held(pen, [one.id for one in operations if isinstance(one, Settle)])
         self._read_accounts(pen, self._names(operations))
         reserves = [one for one in operations if isinstance(one, Reserve)]
-        self._read_caps(pen, [key for one in reserves for key in scopes(one.payer)])
+        self._read_caps(pen, {one.payer for one in reserves} - self._chains.keys())
         changes = _Changes()
         results = [self._one(operation, changes) for operation in operations]
         self._write(pen, changes)
@@ -84,9 +87,10 @@ class Book:
 
     def _open(self, version: int) -> None:
         """Forget everything if somebody else wrote since."""
-        if version != self._version + 1 or len(self._accounts) + len(self._caps) > _REMEMBERED:
+        if version != self._version + 1 or len(self._accounts) > _REMEMBERED:
             self._accounts.clear()
             self._caps.clear()
+            self._chains.clear()
             self._held.clear()
         self._version = version
 
@@ -102,8 +106,7 @@ class Book:
 
     def _reserve(self, request: Reserve, changes: _Changes) -> Reservation | Short:
         day = day_of(request.at)
-        chain = [account for scope, key in scopes(request.payer) for account in self._capped(scope, key, day)]
-        decision = rule.grant(chain, request.need)
+        decision = rule.grant(self._capped(request.payer, day), request.need)
         if not isinstance(decision, Granted):
             return decision
         row = _held_row(request, day, decision)
@@ -138,10 +141,14 @@ class Book:
             booked[3] += held_tokens
             changes.accounts.add(one)
 
-    def _capped(self, scope: Scope, key: str, day: str) -> list[Account]:
+    def _capped(self, payer: Payer, day: str) -> list[Account]:
+        """The capped accounts of a payer, as they stand."""
+        found = self._chains.get(payer)
+        if found is None:
+            found = self._chains[payer] = [cap for one in scopes(payer) for cap in self._caps[one]]
         return [
-            _filled(cap, day, self._accounts[name(scope, key, day if cap.period else "")])
-            for cap in self._caps[scope, key]
+            _filled(cap, day, self._accounts[name(cap.scope, cap.key, day if cap.period else "")])
+            for cap in found
         ]
 
     # --- reading what is not remembered, writing what has changed ------------------------------------------
@@ -168,8 +175,8 @@ class Book:
         for row in pen.select_in(_READ_ACCOUNTS, missing):
             self._accounts[row["name"]] = _booked(row)
 
-    def _read_caps(self, pen: Pen, wanted: Iterable[tuple[Scope, str]]) -> None:
-        missing = {one for one in wanted if one not in self._caps}
+    def _read_caps(self, pen: Pen, payers: Iterable[Payer]) -> None:
+        missing = {one for payer in payers for one in scopes(payer) if one not in self._caps}
         if missing:
             rows = list(pen.select_in(_READ_CAPS, sorted({key for _, key in missing})))
             self._caps.update({one: caps(one, rows) for one in missing})
@@ -212,8 +219,9 @@ def scopes(payer: Payer) -> tuple[tuple[Scope, str], ...]:
 
 @lru_cache(maxsize=4_096)
 def names(payer: Payer, day: str) -> tuple[str, ...]:
-    """The accounts a call is booked in: each scope for all time and for the day of its reservation."""
-    return tuple(name(scope, key, period) for scope, key in payer.scopes() for period in ("", day))
+    """The accounts a call is booked in: each scope for all time, and some for the day of its reservation."""
+    ever = [name(scope, key, "") for scope, key in payer.scopes()]
+    return (*ever, *(name(scope, key, day) for scope, key in payer.scopes() if scope in DAILY))
 
 
 def _payer(row: Row) -> Payer:

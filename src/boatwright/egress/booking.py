@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from boatwright.rules.budget import Amount, Need, Scope, Short
 from boatwright.values.usage import Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Payer:
+class Payer(NamedTuple):
     """Who pays for a call: one key per scope, empty where there is none."""
 
     execution: str

@@ -159,6 +159,8 @@ class Budgets:
         """
         scope = _scope(scope)
         daily = scope is Scope.HOST if daily is None else daily
+        if daily and scope not in book.DAILY:
+            raise errors.BadInput(f"a cap per day fits an agent, a repository or the host, not one {scope}")
         values = {
             "scope": scope.value,
             "key": key,

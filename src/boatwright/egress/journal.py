@@ -11,8 +11,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import exc
-
 from boatwright import errors
 from boatwright.egress.booking import Operation, Result
 from boatwright.egress.budget import Budgets
@@ -71,7 +69,7 @@ class Journal:
     def _apply(self, batch: list[_Waiting]) -> list[Callable[[], None]]:
         try:
             results = self._budgets.apply([one.operation for one in batch])
-        except (errors.BoatwrightError, exc.SQLAlchemyError) as error:
+        except Exception as error:  # noqa: BLE001 - the thread's edge: whoever waits must hear of it, and it lives on
             if len(batch) == 1 or isinstance(error, errors.StoreUnavailable):
                 return [_failure(one.future, error) for one in batch]
             # One bad row must not fail its neighbours: each on its own.

@@ -99,9 +99,9 @@ class Pen:
         """Raise a driver's error as the rest of the house knows it."""
         driver = self._database.engine.dialect.loaded_dbapi
         if isinstance(error, driver.IntegrityError | driver.ProgrammingError | driver.DataError):
-            return
+            raise exc.IntegrityError(None, None, error) from error  # ours to get right, not the store's fault
         if isinstance(error, driver.Error):
-            wrapped = exc.OperationalError("", {}, error)
+            wrapped = exc.OperationalError(None, None, error)
             raise unavailable.from_database(wrapped, self._database.engine.url) from error
         if isinstance(error, exc.SQLAlchemyError):
             raise unavailable.from_database(error, self._database.engine.url) from error

@@ -30,6 +30,9 @@ class Scope(StrEnum):
     HOST = "host"
 
 
+_ORDER = {scope: place for place, scope in enumerate(Scope)}
+
+
 @dataclass(frozen=True, slots=True)
 class Amount:
     """Nano-dollars and tokens."""
@@ -116,8 +119,7 @@ class Short:
 
 def binding(chain: Sequence[Account]) -> tuple[Account, ...]:
     """The accounts that bind a call: those of the nearest capped scope, and every hard one."""
-    order = list(Scope)
-    capped = sorted((account for account in chain if account.capped), key=lambda one: order.index(one.scope))
+    capped = sorted((account for account in chain if account.capped), key=lambda one: _ORDER[one.scope])
     if not capped:
         return ()
     nearest = capped[0].scope

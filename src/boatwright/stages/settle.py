@@ -48,7 +48,7 @@ async def run(context: Context, house: House, commands: Sequence[Command]) -> Wo
         outcome=view.state.lower() if view.finished else "",
         cause=cause,
         build=cause != "approve",
-        only_plan=cause == "request" and view.only_plan,
+        only_plan="request" in kinds and view.only_plan,
         fresh_from=next((str(c.payload.get("from", "")) for c in commands if c.kind == "retry"), ""),
         words=tuple(str(c.payload["text"]) for c in commands if c.kind == "comment"),
     )

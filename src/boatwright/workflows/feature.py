@@ -7,7 +7,8 @@ goes on. Changing the number or order of stages needs a patch marker in the engi
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
 
 from boatwright import errors
 from boatwright.rules import parking
@@ -24,7 +25,18 @@ from boatwright.stages import (
     verify,
 )
 from boatwright.stages.house import House
-from boatwright.values.chapters import Analysis, Built, Delivered, Gated, Planned, Settled, Verified, Work
+from boatwright.values.chapters import (
+    Analysis,
+    Built,
+    Chapter,
+    Delivered,
+    Gated,
+    Planned,
+    Settled,
+    Verified,
+    Work,
+)
+from boatwright.values.context import Context
 from boatwright.values.events import FeatureParked
 from boatwright.workflows.engine.turn import Turn
 
@@ -49,24 +61,25 @@ async def turn(work: Turn, house: House) -> str:
         raise  # nothing was decided: another worker, or this one later, goes on from here
     except errors.BoatwrightError as error:
         outcome = await _park(work, error)
-    await work.stage("conclude", lambda context: conclude.run(context, house, outcome), Settled)
+    await _stage(work, "conclude", lambda context: conclude.run(context, house, outcome), Settled)
     return outcome
 
 
 async def _tell(work: Turn, house: House) -> str:
-    asked = await work.stage("settle", lambda context: settle.run(context, house, work.commands), Work)
+    asked = await _stage(work, "settle", lambda context: settle.run(context, house, work.commands), Work)
     if asked.outcome:  # cancelled, closed or merged: nothing to build
         return asked.outcome
-    analysis = await work.stage("analyze", lambda context: analyze.run(context, house, asked), Analysis)
+    analysis = await _stage(work, "analyze", lambda context: analyze.run(context, house, asked), Analysis)
     # Memory is read here, when it exists: what went wrong before on these files.
-    planned = await work.stage("plan", lambda context: plan.run(context, house, asked, analysis), Planned)
-    planned = await work.stage(
-        "review_plan", lambda context: review_plan.run(context, house, planned), Planned
+    planned = await _stage(work, "plan", lambda context: plan.run(context, house, asked, analysis), Planned)
+    planned = await _stage(
+        work, "review_plan", lambda context: review_plan.run(context, house, planned), Planned
     )
     if asked.only_plan:
         raise errors.Parked("the plan is ready; only the plan was asked for", code="planned")
     judged = await _gate_rounds(work, house, asked, analysis, planned)
-    await work.stage(
+    await _stage(
+        work,
         "deliver",
         lambda context: deliver.run(
             context, house, planned, judged.verified, judged.secured, judged.reviewed
@@ -75,6 +88,17 @@ async def _tell(work: Turn, house: House) -> str:
     )
     # Memory is written here, when it exists.
     return "delivered"
+
+
+async def _stage(work: Turn, name: str, body: Callable[[Context], Awaitable[T]], result: type[T]) -> T:
+    """One durable stage, announced to whoever watches."""
+    if name not in QUIET:
+        work.say(f"▸ {name.partition('-')[0]}")
+    return await work.stage(name, body, result)
+
+
+QUIET = frozenset({"settle", "review_plan", "conclude"})
+T = TypeVar("T", bound=Chapter)
 
 
 async def _gate_rounds(work: Turn, house: House, asked: Work, analysis: Analysis, planned: Planned) -> Judged:
@@ -89,19 +113,20 @@ async def _gate_rounds(work: Turn, house: House, asked: Work, analysis: Analysis
 async def _gate_round(
     work: Turn, house: House, asked: Work, analysis: Analysis, planned: Planned, attempt: int
 ) -> Judged:
-    built = await work.stage(
+    built = await _stage(
+        work,
         f"build-{attempt}",
         lambda context: build.run(context, house, asked, analysis, planned, attempt),
         Built,
     )
-    verified = await work.stage(
-        f"verify-{attempt}", lambda context: verify.run(context, house, planned, built), Verified
+    verified = await _stage(
+        work, f"verify-{attempt}", lambda context: verify.run(context, house, planned, built), Verified
     )
-    secured = await work.stage(
-        f"secure-{attempt}", lambda context: secure.run(context, house, verified), Gated
+    secured = await _stage(
+        work, f"secure-{attempt}", lambda context: secure.run(context, house, verified), Gated
     )
-    reviewed = await work.stage(
-        f"review-{attempt}", lambda context: review.run(context, house, planned, verified), Gated
+    reviewed = await _stage(
+        work, f"review-{attempt}", lambda context: review.run(context, house, planned, verified), Gated
     )
     return Judged(verified, secured, reviewed)
 
