@@ -1,6 +1,6 @@
 """``docs/stages.md``: stage → file → events, read from the source itself.
 
-The order of stages is the order of ``work.stage(…)`` in the workflow. A stage writes the events that its file
+The order of stages is the order of ``_stage(work, …)`` in the workflow. A stage writes the events that its file
 constructs, and those that the helpers it imports from ``stages`` construct for it.
 """
 
@@ -54,15 +54,15 @@ def stages() -> list[tuple[str, Path]]:
 
 
 def calls(node: ast.AST, functions: dict[str, ast.AsyncFunctionDef]) -> Iterator[tuple[str, str]]:
-    """``work.stage(name, lambda context: module.run(…), …)``: the name without its number, and the module.
+    """``_stage(work, name, lambda context: module.run(…), …)``: the name without its number, and the module.
 
     A call of another function of the workflow is followed where it stands.
     """
-    if isinstance(node, ast.Call):
-        if isinstance(node.func, ast.Name) and node.func.id in functions:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        if node.func.id == "_stage":
+            yield from ((stage_name(node.args[1]), module) for module in runs(node))
+        elif node.func.id in functions:
             yield from calls(functions[node.func.id], functions)
-        if isinstance(node.func, ast.Attribute) and node.func.attr == "stage":
-            yield from ((stage_name(node.args[0]), module) for module in runs(node))
     for child in ast.iter_child_nodes(node):
         yield from calls(child, functions)
 

@@ -169,3 +169,14 @@ async def test_one_unfinished_execution_per_issue(yard: Yard) -> None:
     assert refused.value.subject == first
     one, other = await yard.ask(yard.good()), await yard.ask(yard.good())
     assert one != other  # a text never stands for another
+
+
+RECORDED = [
+    "settle", "analyze", "plan", "review_plan", "build-1", "verify-1", "secure-1", "review-1", "deliver", "conclude",
+]  # fmt: skip
+"""The engine's record of a delivered turn, as releases in the field hold it. Another order needs ``turn.patched``."""
+
+
+async def test_the_record_of_a_delivered_turn_is_that_of_the_last_release(yard: Yard) -> None:
+    view = await yard.run(yard.good())
+    assert yard.engine.durable.step_names(f"{view.id}.{view.turn}") == RECORDED

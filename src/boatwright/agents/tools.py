@@ -27,7 +27,7 @@ MATCHES, MATCH_WIDTH = 200, 300
 InPath = Annotated[str, StringConstraints(min_length=1, max_length=4_096, pattern=r"^[^\x00]+$")]
 
 
-class Failed(Exception):  # noqa: N818 - a result for the model, not an error of ours
+class Failed(Exception):  # a result for the model, not an error of ours
     """A tool could not do what was asked; the text goes to the model."""
 
 

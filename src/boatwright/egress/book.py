@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
 from boatwright.egress import tables
 from boatwright.egress.booking import (
@@ -25,7 +26,7 @@ from boatwright.egress.booking import (
     Settle,
     Settled,
 )
-from boatwright.egress.pen import Pen, Row
+from boatwright.egress.pen import Pen
 from boatwright.rules import budget as rule
 from boatwright.rules.budget import Account, Amount, Granted, Scope, Short
 from boatwright.values.usage import Cap, Usage
@@ -51,6 +52,21 @@ Booked = list[int]
 """used dollars, used tokens, held dollars, held tokens"""
 
 
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A call without an outcome: its row, and what a settlement needs of it."""
+
+    row: Row
+    """The columns of ``tables.CALL``, in order."""
+    payer: Payer
+    day: str
+    amount: Amount
+    sent_tokens: int
+
+
 @dataclass(slots=True)
 class _Changes:
     """Rows a batch writes, each list in one statement."""
@@ -71,11 +87,11 @@ class Book:
         self._accounts: dict[str, Booked] = {}
         self._caps: dict[tuple[Scope, str], list[Account]] = {}
         self._chains: dict[Payer, list[Account]] = {}
-        self._held: dict[str, Row] = {}
+        self._held: dict[str, Held] = {}
 
     def apply(self, pen: Pen, operations: Sequence[Operation]) -> list[Result]:
         """All operations in order; ``pen`` is inside a transaction that is this batch's alone."""
-        self._open(int(pen.run(_HEAD)[0]["version"]))
+        self._open(int(pen.run(_HEAD)[0][0]))
         self._read_held(pen, [one.id for one in operations if isinstance(one, Settle)])
         self._read_accounts(pen, self._names(operations))
         reserves = [one for one in operations if isinstance(one, Reserve)]
@@ -109,26 +125,26 @@ class Book:
         decision = rule.grant(self._capped(request.payer, day), request.need)
         if not isinstance(decision, Granted):
             return decision
-        row = _held_row(request, day, decision)
-        self._book(names(request.payer, day), (0, 0, decision.held.usd, decision.held.tokens), changes)
-        self._held[request.id] = row
-        changes.held[request.id] = row
+        held = _held(request, day, decision)
+        self._book(names(request.payer, day), (0, 0, held.amount.usd, held.amount.tokens), changes)
+        self._held[request.id] = held
+        changes.held[request.id] = (*held.row, stamp(request.at))
         return Reservation(request.id, decision.held, decision.answer_tokens)
 
     def _settle(self, request: Settle, changes: _Changes) -> Settled:
-        row = self._held.pop(request.id, None)
-        if row is None:
+        held = self._held.pop(request.id, None)
+        if held is None:
             return Settled(request.id, again=True)
-        usage, usd = _charged(row, request.outcome)
-        usd_held, tokens_held = row["reserved_usd"], row["reserved_tokens"]
-        self._book(names(_payer(row), row["day"]), (usd, usage.tokens, -usd_held, -tokens_held), changes)
+        usage, usd = _charged(held, request.outcome)
+        change = (usd, usage.tokens, -held.amount.usd, -held.amount.tokens)
+        self._book(names(held.payer, held.day), change, changes)
         if changes.held.pop(request.id, None) is None:
-            changes.ended.append({"reservation": request.id})
-        above = usd > usd_held or usage.tokens > tokens_held
+            changes.ended.append((request.id,))
+        above = usd > held.amount.usd or usage.tokens > held.amount.tokens
         if above:
-            changes.frozen.append(_frozen_row(row, request.at))
+            changes.frozen.append(_frozen_row(held, request.at))
         number = (self._version << 12) + len(changes.usage)
-        changes.usage.append(_usage_row(row, request, usage, usd) | {"id": number})
+        changes.usage.append(_usage_row(held, request, number, usage, usd))
         return Settled(request.id, above=above)
 
     def _book(self, where: Iterable[str], change: tuple[int, int, int, int], changes: _Changes) -> None:
@@ -159,21 +175,21 @@ class Book:
             if isinstance(one, Reserve):
                 wanted.update(names(one.payer, day_of(one.at)))
             elif isinstance(one, Settle) and one.id in self._held:
-                row = self._held[one.id]
-                wanted.update(names(_payer(row), row["day"]))
+                held = self._held[one.id]
+                wanted.update(names(held.payer, held.day))
         return wanted
 
     def _read_held(self, pen: Pen, ids: Sequence[str]) -> None:
         missing = [one for one in ids if one not in self._held]
         for row in pen.select_in(_READ_HELD, missing):
-            self._held[row["reservation"]] = row
+            self._held[row[0]] = _read_held(row)
 
     def _read_accounts(self, pen: Pen, wanted: Iterable[str]) -> None:
         missing = [one for one in wanted if one not in self._accounts]
         for one in missing:
             self._accounts[one] = [0, 0, 0, 0]
         for row in pen.select_in(_READ_ACCOUNTS, missing):
-            self._accounts[row["name"]] = _booked(row)
+            self._accounts[row[0]] = list(row[1:])
 
     def _read_caps(self, pen: Pen, payers: Iterable[Payer]) -> None:
         missing = {one for payer in payers for one in scopes(payer) if one not in self._caps}
@@ -193,7 +209,7 @@ class Book:
         if changes.denied:
             pen.run_all(_DENY, changes.denied)
         if changes.accounts:
-            pen.run_all(_BOOK, [_account_row(one, self._accounts[one]) for one in sorted(changes.accounts)])
+            pen.run_all(_BOOK, [(one, *self._accounts[one]) for one in sorted(changes.accounts)])
 
 
 # --- names ---
@@ -224,10 +240,6 @@ def names(payer: Payer, day: str) -> tuple[str, ...]:
     return (*ever, *(name(scope, key, day) for scope, key in payer.scopes() if scope in DAILY))
 
 
-def _payer(row: Row) -> Payer:
-    return Payer(*(row[column] for column in tables.PAYER))
-
-
 # --- rows ---
 
 
@@ -237,16 +249,14 @@ def caps(one: tuple[Scope, str], rows: Iterable[Row]) -> list[Account]:
     """
     scope, key = one
     found = [
-        Account(
-            scope, key, "day" if row["period"] == "day" else "", row["usd"], row["tokens"], bool(row["hard"])
-        )
-        for row in rows
-        if (row["scope"], row["key"]) == one
+        Account(scope, key, "day" if period == "day" else "", usd, tokens, bool(hard))
+        for row_scope, row_key, period, usd, tokens, hard in rows
+        if (row_scope, row_key) == one
     ]
     if not found and scope in DEFAULT_CAPS:
-        period, cap = DEFAULT_CAPS[scope]
+        when, cap = DEFAULT_CAPS[scope]
         usd = None if cap.usd is None else rule.nano(cap.usd)
-        found.append(Account(scope, key, "day" if period == "day" else "", usd, cap.tokens, True))
+        found.append(Account(scope, key, "day" if when == "day" else "", usd, cap.tokens, True))
     return found
 
 
@@ -263,97 +273,69 @@ def _filled(cap: Account, day: str, booked: Booked) -> Account:
     )
 
 
-def filled(cap: Account, day: str, row: Row | None) -> Account:
+def filled(cap: Account, day: str, booked: Sequence[int]) -> Account:
     """A cap with what is used and held in its account of ``day``."""
-    return _filled(cap, day, _booked(row) if row else [0, 0, 0, 0])
+    return _filled(cap, day, list(booked) or [0, 0, 0, 0])
 
 
-def _booked(row: Row) -> Booked:
-    return [row["used_usd"], row["used_tokens"], row["held_usd"], row["held_tokens"]]
+def _held(request: Reserve, day: str, granted: Granted) -> Held:
+    amount = granted.held
+    row = (
+        request.id, request.owner, request.wire, *request.payer, request.purpose, request.provider,
+        request.model, day, amount.usd, amount.tokens, request.need.sent_tokens, request.prices,
+        request.price_table,
+    )  # fmt: skip
+    return Held(row, request.payer, day, amount, request.need.sent_tokens)
 
 
-def _held_row(request: Reserve, day: str, granted: Granted) -> Row:
-    payer = request.payer
-    return {
-        "reservation": request.id,
-        "owner": request.owner,
-        "wire": request.wire,
-        "execution": payer.execution,
-        "repository": payer.repository,
-        "agent": payer.agent,
-        "bottle": payer.bottle,
-        "parent": payer.parent,
-        "purpose": request.purpose,
-        "provider": request.provider,
-        "model": request.model,
-        "day": day,
-        "reserved_usd": granted.held.usd,
-        "reserved_tokens": granted.held.tokens,
-        "sent_tokens": request.need.sent_tokens,
-        "prices": request.prices,
-        "price_table": request.price_table,
-        "at": stamp(request.at),
-    }
+def _read_held(row: Row) -> Held:
+    named = dict(zip(tables.CALL, row, strict=False))
+    payer = Payer(*(named[column] for column in tables.PAYER))
+    amount = Amount(named["reserved_usd"], named["reserved_tokens"])
+    return Held(row[: len(tables.CALL)], payer, named["day"], amount, named["sent_tokens"])
 
 
-def _charged(row: Row, outcome: Outcome) -> tuple[Usage, int]:
+def _charged(held: Held, outcome: Outcome) -> tuple[Usage, int]:
     """What to book: the provider's own figures, or everything that was held."""
     if outcome.usage is not None:
         return outcome.usage, outcome.usd
-    sent, whole = row["sent_tokens"], row["reserved_tokens"]
-    return Usage(input=sent, output=whole - sent), row["reserved_usd"]
+    return Usage(input=held.sent_tokens, output=held.amount.tokens - held.sent_tokens), held.amount.usd
 
 
-def _usage_row(row: Row, request: Settle, usage: Usage, usd: int) -> Row:
-    return {
-        **row,
-        **usage.__dict__,
-        "cache_write_long": request.outcome.cache_write_long,
-        "usd": usd,
-        "source": request.outcome.source,
-        "status": request.outcome.status,
-        "at": stamp(request.at),
-    }
+def _usage_row(held: Held, request: Settle, number: int, usage: Usage, usd: int) -> Row:
+    outcome = request.outcome
+    return (
+        *held.row, number, usage.input, usage.cache_read, usage.cache_write, outcome.cache_write_long,
+        usage.output, usage.reasoning, usage.tool_input, usage.requests, usd, outcome.source, outcome.status,
+        stamp(request.at),
+    )  # fmt: skip
 
 
-def _frozen_row(row: Row, at: datetime) -> Row:
-    call = {column: row[column] for column in ("provider", "model", "reservation")}
-    return {**call, "at": stamp(at)}
+def _frozen_row(held: Held, at: datetime) -> Row:
+    named = dict(zip(tables.CALL, held.row, strict=True))
+    return (named["provider"], named["model"], named["reservation"], stamp(at))
 
 
 def _denied_row(one: Denied) -> Row:
-    return {
-        "place": one.place,
-        "wire": one.wire,
-        "execution": one.execution,
-        "kind": one.kind,
-        "target": one.target[:_LONGEST_TEXT],
-        "reason": one.reason[:_LONGEST_TEXT],
-        "at": stamp(one.at),
-    }
-
-
-def _account_row(one: str, booked: Booked) -> Row:
-    used_usd, used_tokens, held_usd, held_tokens = booked
-    return {
-        "name": one,
-        "used_usd": used_usd,
-        "used_tokens": used_tokens,
-        "held_usd": held_usd,
-        "held_tokens": held_tokens,
-    }
+    target, reason = one.target[:_LONGEST_TEXT], one.reason[:_LONGEST_TEXT]
+    return (one.place, one.wire, one.kind, target, one.execution, reason, stamp(one.at))
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(':' + one for one in columns)})"  # noqa: S608
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names of our own
 
 
 _HEAD = "UPDATE budget_head SET version = version + 1 WHERE id = 1 RETURNING version"
-_READ_HELD = "SELECT * FROM budget_held WHERE reservation IN (…)"
-_READ_ACCOUNTS = "SELECT * FROM budget_accounts WHERE name IN (…)"
-_READ_CAPS = "SELECT * FROM budget_caps WHERE key IN (…)"
+_READ_HELD = f"SELECT {', '.join(tables.CALL)} FROM budget_held WHERE reservation IN (…)"  # noqa: S608
+READ_ACCOUNT = "SELECT used_usd, used_tokens, held_usd, held_tokens FROM budget_accounts WHERE name = :name"
+_READ_ACCOUNTS = (
+    "SELECT name, used_usd, used_tokens, held_usd, held_tokens FROM budget_accounts WHERE name IN (…)"
+)
+READ_CAPS = "SELECT scope, key, period, usd, tokens, hard FROM budget_caps WHERE key = :key"
+_READ_CAPS = "SELECT scope, key, period, usd, tokens, hard FROM budget_caps WHERE key IN (…)"
 _HOLD = _insert("budget_held", (*tables.CALL, "at"))
-_END = "DELETE FROM budget_held WHERE reservation = :reservation"
+_END = "DELETE FROM budget_held WHERE reservation = ?"
 _USE = _insert("budget_usage", (*tables.CALL, "id", *tables.COUNTS, "usd", "source", "status", "at"))
 _FREEZE = (
     _insert("budget_frozen", ("provider", "model", "reservation", "at"))

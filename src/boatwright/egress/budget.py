@@ -205,10 +205,10 @@ class Budgets:
     def used(self, scope: Scope | str, key: str, *, day: str = "") -> tuple[Amount, Amount]:
         """What a scope has used and holds, capped or not; ``day`` empty is all time."""
         with self.database.read() as connection:
-            row = _account(connection, book.name(_scope(scope), key, day))
-        if row is None:
-            return Amount(), Amount()
-        return Amount(row["used_usd"], row["used_tokens"]), Amount(row["held_usd"], row["held_tokens"])
+            used_usd, used_tokens, held_usd, held_tokens = _booked(
+                connection, book.name(_scope(scope), key, day)
+            )
+        return Amount(used_usd, used_tokens), Amount(held_usd, held_tokens)
 
     def open_reservations(self, owner: str | None = None) -> int:
         """How many calls are held without an outcome, of one owner or of all."""
@@ -238,16 +238,16 @@ def _take_head(connection: Connection) -> int:
 
 def _capped(connection: Connection, scope: Scope, key: str, day: str) -> list[Account]:
     """Every capped account of one scope, with what is used and held."""
-    rows = [dict(row) for row in connection.execute(text(_CAPS), {"key": key}).mappings()]
+    rows = [tuple(row) for row in connection.execute(text(book.READ_CAPS), {"key": key})]
     return [
-        book.filled(cap, day, _account(connection, book.name(scope, key, day if cap.period else "")))
+        book.filled(cap, day, _booked(connection, book.name(scope, key, day if cap.period else "")))
         for cap in book.caps((scope, key), rows)
     ]
 
 
-def _account(connection: Connection, name: str) -> dict[str, Any] | None:
-    row = connection.execute(text(_ACCOUNT), {"name": name}).mappings().first()
-    return dict(row) if row else None
+def _booked(connection: Connection, name: str) -> tuple[int, int, int, int]:
+    row = connection.execute(text(book.READ_ACCOUNT), {"name": name}).first()
+    return (0, 0, 0, 0) if row is None else (row[0], row[1], row[2], row[3])
 
 
 def _scope(scope: Scope | str) -> Scope:
@@ -309,8 +309,6 @@ _HEAD = "UPDATE budget_head SET version = version + 1 WHERE id = 1 RETURNING ver
 _HELD_BY = "SELECT reservation FROM budget_held WHERE owner = :owner ORDER BY reservation"
 _COUNT_HELD = "SELECT count(*) FROM budget_held"
 _OWNERS = "SELECT DISTINCT owner FROM budget_held"
-_CAPS = "SELECT * FROM budget_caps WHERE key = :key"
-_ACCOUNT = "SELECT * FROM budget_accounts WHERE name = :name"
 _FROZEN = "SELECT provider, model FROM budget_frozen"
 _UNFREEZE = "DELETE FROM budget_frozen WHERE provider = :provider AND model = :model"
 _SET_CAP = """

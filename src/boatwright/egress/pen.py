@@ -8,8 +8,7 @@ Everything else uses ``Database``.
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,8 +16,6 @@ from sqlalchemy import PoolProxiedConnection, exc
 
 from boatwright.ledger import unavailable
 from boatwright.ledger.database import Database
-
-Row = dict[str, Any]
 
 
 class Pen:
@@ -46,28 +43,22 @@ class Pen:
             self._translate(error)
             raise
 
-    def run(self, statement: str, values: Mapping[str, Any] | None = None) -> list[Row]:
-        """One statement; the rows it returns."""
-        self._cursor.execute(self._spelled(statement), values or {})
-        if self._cursor.description is None:
-            return []
-        names = [column[0] for column in self._cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in self._cursor.fetchall()]
+    def run(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """One statement, its values at the question marks; the rows it returns."""
+        self._cursor.execute(self._spelled(statement), values)
+        return [] if self._cursor.description is None else list(self._cursor.fetchall())
 
-    def run_all(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def run_all(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         """One statement for every row."""
         self._cursor.executemany(self._spelled(statement), rows)
 
-    def select_in(self, statement: str, wanted: Sequence[str]) -> Iterator[Row]:
+    def select_in(self, statement: str, wanted: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """``statement`` with its ``(…)`` filled by ``wanted``; a few hundred at a time, as SQLite binds no
         more.
         """
         for start in range(0, len(wanted), 500):
             some = wanted[start : start + 500]
-            names = ", ".join(f":v{number}" for number in range(len(some)))
-            yield from self.run(
-                statement.replace("(…)", f"({names})"), {f"v{number}": one for number, one in enumerate(some)}
-            )
+            yield from self.run(statement.replace("(…)", f"({', '.join('?' * len(some))})"), some)
 
     def close(self) -> None:
         self._give_up()
@@ -112,4 +103,4 @@ class Pen:
 
 @lru_cache(maxsize=256)
 def _for_postgresql(statement: str) -> str:
-    return re.sub(r":([a-z_0-9]+)", r"%(\1)s", statement)
+    return statement.replace("?", "%s")

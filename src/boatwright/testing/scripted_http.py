@@ -43,7 +43,7 @@ class Service:
     bills: BillBook
 
 
-class Closed(Exception):  # noqa: N818 - not an error: the other side went away
+class Closed(Exception):  # not an error: the other side went away
     pass
 
 
