@@ -165,6 +165,7 @@ async def row_2(folder: Path, rounds: int, number: int) -> dict[str, float]:
         "wire": lambda: wide(directory / wires.SOCKET),
     }
     took: dict[tuple[str, bool], list[float]] = {(way, kind): [] for way in ways for kind in (False, True)}
+    bare, commits = Bare(folder / "floor.db"), []
     try:
         for kind in (False, True):
             for connect in ways.values():
@@ -172,6 +173,7 @@ async def row_2(folder: Path, rounds: int, number: int) -> dict[str, float]:
             for _ in range(rounds):
                 for way, connect in ways.items():
                     took[way, kind] += await calls(connect, number // (10 if kind else 1), streamed=kind)
+                commits += bare.pairs(20)
         pid = (await worker.status())["pid"]
     finally:
         server.terminate()
@@ -179,13 +181,17 @@ async def row_2(folder: Path, rounds: int, number: int) -> dict[str, float]:
     await worker.close("w")
     os.kill(pid, signal.SIGTERM)
     middle = {key: statistics.median(values) for key, values in took.items()}
+    floor = statistics.median(commits)
     return {
         "direct p50 ms": middle["direct", False],
         "gateway p50 ms": middle["wire", False],
         "gateway added p50 ms": middle["wire", False] - middle["direct", False],
+        "two bare durable commits p50 ms": floor,
+        "added besides them ms": middle["wire", False] - middle["direct", False] - floor,
         "direct 500-event SSE ms": middle["direct", True],
         "gateway 500-event SSE ms": middle["wire", True],
         "SSE ratio": middle["wire", True] / middle["direct", True],
+        "SSE ratio besides the commits": (middle["wire", True] - floor) / middle["direct", True],
     }
 
 
@@ -219,6 +225,21 @@ class Bare:
             self._raw.executemany("UPDATE held SET state = ? WHERE id = ?", ended)
         self._raw.execute("COMMIT")
         return [Reservation("", Amount(), 0) for _ in operations]
+
+    def pairs(self, number: int) -> list[float]:
+        """Milliseconds of an INSERT and an UPDATE, each its own durable transaction: what full sync costs
+        on this disk.
+        """
+        took = []
+        for _ in range(number):
+            begun = time.perf_counter()
+            for statement in ("INSERT INTO held VALUES (hex(randomblob(8)), 'held', 1, 1)",
+                              "UPDATE held SET state = 'settled' WHERE rowid = last_insert_rowid()"):  # fmt: skip
+                self._raw.execute("BEGIN IMMEDIATE")
+                self._raw.execute(statement)
+                self._raw.execute("COMMIT")
+            took.append((time.perf_counter() - begun) * 1_000)
+        return took
 
 
 async def per_second(book: Any, number: int, run: str) -> float:
@@ -290,4 +311,4 @@ if __name__ == "__main__":
             for title, figures in found.items():
                 print(title)
                 for figure, value in figures.items():
-                    print(f"   {figure:<28} {value:>12,.3f}")
+                    print(f"   {figure:<34} {value:>12,.3f}")

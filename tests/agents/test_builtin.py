@@ -50,7 +50,7 @@ async def test_a_round_from_prompt_to_last_word(bench: Any, tmp_path: Path, prot
     ]  # fmt: skip
     assert bench.saved[-1].transcript == result.transcript
     assert bench.fences == 3
-    assert bench.said[:2] == ["bash: echo one >> log; cat log", "I look first."]
+    assert bench.said[:2] == ["I look first.", "bash: echo one >> log; cat log"]
 
 
 @PROTOCOLS

@@ -178,7 +178,7 @@ class Desk:
         }
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.connect(str(self.server))
-        files = (tempfile.TemporaryFile(), tempfile.TemporaryFile())
+        files = (tempfile.TemporaryFile(), tempfile.TemporaryFile())  # noqa: SIM115 - Running closes them
         with open(os.devnull, "rb") as nothing:
             fds = [nothing.fileno(), *(file.fileno() for file in files)]
             socket.send_fds(connection, [json.dumps(order).encode() + b"\n"], fds)

@@ -78,7 +78,7 @@ def _become(order: dict, streams: list[int]) -> None:
         main()
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else 1
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the edge of the process, told as the interpreter tells it
         sys.excepthook(*sys.exc_info())
     finally:
         _leave(code)

@@ -97,7 +97,7 @@ agent: builtin
         ("? [a]\n: b", 1, "a key must be a plain word", ""),
         ("a: !!python/object:os.system x", 1, "tag", ""),
         ("a: !thing x", 1, "tag", ""),
-        ("- a\n- b", 1, "must be a mapping", "schema_version: 1"),
+        ("- a\n- b", 1, "must be a mapping", "key: value"),
         ("a: [1\nb: 2", 2, "", ""),
         ("a: 'x", 1, "", ""),
         ("a: \x07", 1, "", ""),

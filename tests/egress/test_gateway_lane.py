@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from boatwright import errors
+from boatwright.egress import proxy as proxy_module
+from boatwright.egress.booking import Settle
 from boatwright.values.usage import Cap, Usage
 
 MESSAGES = "/v1/messages"
@@ -348,6 +351,7 @@ async def test_too_little_room_is_refused_with_the_figures_and_nothing_is_sent(b
     assert "used 0.00 USD, needed 0.0" in heard.json["error"]["message"]
     assert "cap 0.01" in heard.json["error"]["message"]
     assert bench.provider.asked == [] and bench.budgets.usage("ex-1") == []
+    await bench.proxy._booked()
     (denial,) = await asyncio.to_thread(bench.proxy._rows.denials, "w1")
     assert (denial.kind, denial.count) == ("budget", 1)
 
@@ -405,6 +409,37 @@ async def test_a_gzip_request_is_judged_by_what_it_says(bench: Any) -> None:
     heard = await client.call(MESSAGES, packed, headers=[("content-encoding", "gzip")])
     assert heard.status == 200
     assert bench.budgets.usage("ex-1")[0].reserved_tokens > 50_000
+
+
+async def test_a_database_that_cannot_take_a_reservation_lets_no_call_through(
+    bench: Any, monkeypatch: Any
+) -> None:
+    await bench.open()
+
+    def full(_: Any) -> Any:
+        raise errors.StoreUnavailable("the disk is full; nothing was lost")
+
+    monkeypatch.setattr(bench.budgets, "apply", full)
+    heard = await bench.call(MESSAGES, ask())
+    assert (heard.status, heard.code) == (503, "store") and bench.provider.asked == []
+
+
+async def test_a_settlement_the_database_could_not_take_is_tried_again(bench: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(proxy_module, "REBOOK_SECONDS", 0.05)
+    apply, failed = bench.budgets.apply, []
+
+    def sometimes(operations: Any) -> Any:
+        if len(failed) < 3 and any(isinstance(one, Settle) for one in operations):
+            failed.append(1)
+            raise errors.StoreUnavailable("the disk is full; nothing was lost")
+        return apply(operations)
+
+    monkeypatch.setattr(bench.budgets, "apply", sometimes)
+    await bench.open()
+    assert (await bench.call(MESSAGES, ask())).code == "store"
+    (row,) = await bench.settled()
+    assert (row.source, row.usage, len(failed)) == ("provider", Usage(input=11, output=7), 3)
+    assert bench.budgets.open_reservations() == 0
 
 
 # --- wires ---

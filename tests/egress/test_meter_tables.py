@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boatwright.egress.chunks import Broken, Chunks
 from boatwright.egress.meter import anthropic, by_path, openai
 from boatwright.egress.meter import protocol as base
 from boatwright.egress.meter.protocol import Ask
-from boatwright.egress.meter.sse import Splitter, data_of
+from boatwright.egress.meter.sse import Splitter, data_of, events
 from boatwright.rules.bound import DEFAULT_ANSWER, ROUTE_TOKENS, Refusal
 from boatwright.rules.pricing import CacheWrites
 from boatwright.values.usage import Usage
@@ -285,17 +286,46 @@ def test_openai_running_totals_replace_each_other_and_count_only_with_the_last_c
     st.lists(st.sampled_from([b"data: a\n\n", b"data: b\r\n\r\n", b": c\n\n", b"event: x\ndata: y\n\n"])),
     st.data(),
 )
-def test_events_come_out_as_they_went_in_however_they_are_cut(events: list[bytes], data: Any) -> None:
-    whole = b"".join(events)
+def test_events_come_out_as_they_went_in_however_they_are_cut(given: list[bytes], data: Any) -> None:
+    whole = b"".join(given)
     splitter = Splitter()
     out: list[bytes] = []
     rest = whole
     while rest:
         size = data.draw(st.integers(1, len(rest)))
-        out += splitter.feed(rest[:size])
+        out += events(splitter.feed(rest[:size]))
         rest = rest[size:]
     assert b"".join(out) + splitter.rest == whole
-    assert [data_of(event) for event in out] == [data_of(event) for event in events]
+    assert [data_of(event) for event in out] == [data_of(event) for event in given]
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40)), st.data())
+def test_chunks_come_out_as_they_went_in_however_they_are_cut(parts: list[bytes], data: Any) -> None:
+    whole = b"".join(b"%X;ext=1\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\nx: y\r\n\r\n"
+    chunks = Chunks()
+    out = b""
+    rest = whole
+    while rest:
+        size = data.draw(st.integers(1, len(rest)))
+        out += chunks.feed(rest[:size])
+        rest = rest[size:]
+    assert out == b"".join(parts) and chunks.clean
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"x\r\n", b"-1\r\n", b"0x5\r\n", b" 5\r\n", b"5\r\nabcdefg\r\n", b"\r\n", b"123456789\r\n", b"1" * 2_000,
+     b"0\r\n" + b"a: b\r\n" * 100],
+)  # fmt: skip
+def test_what_is_not_chunked(raw: bytes) -> None:
+    with pytest.raises(Broken):
+        Chunks().feed(raw)
+
+
+def test_bytes_after_the_end_are_not_clean() -> None:
+    chunks = Chunks()
+    assert chunks.feed(b"1\r\na\r\n0\r\n\r\nHTTP/1.1 200") == b"a"
+    assert chunks.done and not chunks.clean
 
 
 def test_data_lines_join() -> None:

@@ -26,7 +26,8 @@ from boatwright.egress.client import Upstream, WireClient, WireSpec
 from boatwright.egress.upstream import open_unix
 from boatwright.values.usage import Cap
 
-ENVIRONMENT = {"PATH": os.environ["PATH"], "MODEL_KEY": "sk-handed-over"}
+BARE = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+ENVIRONMENT = {**BARE, "MODEL_KEY": "sk-handed-over"}
 
 
 class World:
@@ -36,9 +37,12 @@ class World:
         self.state = state
         self.provider = provider
         self.pids: set[int] = set()
+        self.workers: list[WireClient] = []
 
-    def worker(self, **environment: str) -> WireClient:
-        return WireClient(self.state, environment={**ENVIRONMENT, **environment}, grace=3600.0)
+    def worker(self, *, grace: float = 3600.0, **environment: str) -> WireClient:
+        worker = WireClient(self.state, environment={**ENVIRONMENT, **environment}, grace=grace)
+        self.workers.append(worker)
+        return worker
 
     def spec(self, **changes: Any) -> WireSpec:
         upstream = Upstream("anthropic", socket=str(self.provider.path), secret="env:MODEL_KEY")
@@ -71,14 +75,25 @@ async def ended(pid: int) -> None:
             await asyncio.sleep(0.01)
 
 
+def proxies(state: StateDir) -> set[int]:
+    """Every proxy of this state directory, the one that lost a race and is still starting included."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if b"boatwright.egress" in words and os.fsencode(state.root) in words:
+                    found.add(int(entry.name))
+    return found
+
+
 @pytest.fixture
 async def world(state: StateDir, tmp_path: Path, helpers: Any) -> AsyncIterator[World]:
     provider = helpers.Provider(Path(f"/tmp/bw-world-{os.getpid()}-{tmp_path.name[-20:]}.sock"))
     await provider.start()
     made = World(state, provider)
     yield made
-    status = await made.worker().status()
-    for pid in {*made.pids, *([status["pid"]] if status["running"] else [])}:
+    for pid in made.pids | proxies(made.state):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
             await ended(pid)
@@ -131,7 +146,7 @@ async def test_the_proxys_process_has_no_key_in_its_environment_or_arguments(wor
 
 
 async def test_a_missing_key_parks_and_names_the_variable(world: World) -> None:
-    worker = WireClient(world.state, environment={"PATH": os.environ["PATH"]})
+    worker = WireClient(world.state, environment=BARE)
     with pytest.raises(errors.Parked, match="the variable MODEL_KEY is not set") as parked:
         await worker.open(world.spec())
     assert parked.value.code == "credential"
@@ -220,8 +235,16 @@ async def test_another_release_drains_and_is_replaced_while_a_stream_runs_out(
     assert [row.source for row in rows] == ["provider", "provider"]
 
 
+async def test_an_older_worker_uses_the_newer_proxy_and_does_not_replace_it(world: World) -> None:
+    await world.worker(BOATWRIGHT_RELEASE="2.10").ensure()
+    pid = await world.pid()
+    old = world.worker(BOATWRIGHT_RELEASE="2.9")
+    assert (await call(await old.open(world.spec()))).startswith(b"HTTP/1.1 200")
+    assert await world.pid() == pid
+
+
 async def test_idle_it_ends_and_the_next_order_starts_it_again(world: World) -> None:
-    worker = WireClient(world.state, environment=ENVIRONMENT, grace=0.5)
+    worker = world.worker(grace=0.5)
     await worker.open(world.spec())
     pid = await world.pid()
     await worker.close("w1")

@@ -48,8 +48,18 @@ PLAN = {
     "goal": "Count the last, partly filled page",
     "proof": "behaviour",
     "steps": [
-        {"id": "P1", "action": "edit", "path": "tests/test_paginate.py", "acceptance": "21 items make 5 pages of 5"},
-        {"id": "P2", "action": "edit", "path": "paginate.py", "acceptance": "pages() counts the last page of 21 items"},
+        {
+            "id": "P1",
+            "action": "edit",
+            "path": "tests/test_paginate.py",
+            "acceptance": "21 items make 5 pages of 5",
+        },
+        {
+            "id": "P2",
+            "action": "edit",
+            "path": "paginate.py",
+            "acceptance": "pages() counts the last page of 21 items",
+        },
     ],
 }
 
@@ -80,7 +90,9 @@ class Yard:
         path.write_text(yaml.safe_dump({"plan": PLAN, "review": {"verdict": "approve"}, **parts}))
         return f"scripted:{path}"
 
-    async def ask(self, model: str, *, text: str | None = "Pagination drops the last page", **more: Any) -> str:
+    async def ask(
+        self, model: str, *, text: str | None = "Pagination drops the last page", **more: Any
+    ) -> str:
         ask = Ask(repository=str(self.repository), text=text, model=model, **more)
         accepted = await request.accept(self.house, self.engine, ask, private=True)
         return accepted.execution
@@ -94,7 +106,9 @@ class Yard:
 
     async def comment(self, view: ExecutionView, text: str) -> ExecutionView:
         assert view.pull_request is not None
-        await commands.comment(self.house, self.engine, view.repository, view.pull_request, text=text, by="someone")
+        await commands.comment(
+            self.house, self.engine, view.repository, view.pull_request, text=text, by="someone"
+        )
         return await self.work(view.id)
 
     def payloads(self, execution: str, kind: type[Payload]) -> list[Any]:

@@ -180,3 +180,12 @@ RECORDED = [
 async def test_the_record_of_a_delivered_turn_is_that_of_the_last_release(yard: Yard) -> None:
     view = await yard.run(yard.good())
     assert yard.engine.durable.step_names(f"{view.id}.{view.turn}") == RECORDED
+
+
+async def test_a_command_the_policy_does_not_admit_is_answered_and_not_run(yard: Yard) -> None:
+    yard.commit(".boatwright.yml", "schema_version: 1\nallowed_commands: ['python3 -m unittest', 'ls']\nmax_retries: 1\n")
+    view = await yard.run(yard.script(replies=yard.replies("ls", "touch sneaked")))
+    assert (view.state, view.parked_code) == (State.PARKED, "no_change"), view.reason
+    built = yard.payloads(view.id, events.BuildCompleted)[-1]
+    told = yard.house.ledger.artifacts.get(built.transcript)
+    assert b"allowed_commands" in told and b"README.md" in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -15,6 +16,8 @@ from boatwright.agents.model import ModelClient, Patience, Request
 from boatwright.agents.protocol import ModelWire
 
 ATTEMPTS = 3
+ANSWER_SECONDS = 1_800.0
+"""For one answer with all its attempts: a model that drips is not waited for without end."""
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -50,16 +53,16 @@ async def ask(
 ) -> tuple[T, bytes]:
     """The answer and the whole conversation that led to it.
 
-    Raises ``errors.Parked`` with code ``model_garbage`` after :data:`ATTEMPTS` answers that do not fit, and
-    what ``ModelClient.reply`` raises.
+    Raises ``errors.Parked`` with code ``model_garbage`` after :data:`ATTEMPTS` answers that do not fit, with
+    ``model_unavailable`` when the time for it is used up, and what ``ModelClient.reply`` raises.
     """
+    until = asyncio.get_running_loop().time() + ANSWER_SECONDS
     messages: list[ModelMessage] = [transcript.task(prompt)]
     wrong = ""
     async with ModelClient(wire, patience) as model:
         for _ in range(ATTEMPTS):
-            reply = await model.reply(
-                Request(messages, system, [question.definition()], max_output, must_call=True)
-            )
+            asked = Request(messages, system, [question.definition()], max_output, must_call=True)
+            reply = await _in_time(model, asked, until, question.noun)
             messages.append(reply)
             try:
                 return _read(question, reply), transcript.dump(messages)
@@ -69,8 +72,18 @@ async def ask(
     raise errors.Parked(
         f"the model gave no {question.noun} that can be used in {ATTEMPTS} attempts; the last one: {wrong}",
         code="model_garbage", subject=str(wire.model),
-        next_moves=("boatwright retry EXECUTION", "try another model: --model anthropic:NAME"),
+        next_moves=("boatwright retry EXECUTION --from plan",),
     )  # fmt: skip
+
+
+async def _in_time(model: ModelClient, asked: Request, until: float, noun: str) -> ModelResponse:
+    clock = asyncio.get_running_loop().time
+    try:
+        return await model.reply(asked, remaining=lambda: until - clock())
+    except TimeoutError as late:
+        raise errors.Parked(
+            f"the model did not finish its {noun} in {ANSWER_SECONDS:.0f} s", code="model_unavailable"
+        ) from late
 
 
 def _read(question: Question[T], reply: ModelResponse) -> T:

@@ -40,9 +40,13 @@ GARBAGE_TOLD = 3
 _STOPS = {
     "budget": Stop.BUDGET,
     "credential": Stop.CREDENTIAL,
+    "price": Stop.MODEL_UNAVAILABLE,
     "model_unavailable": Stop.MODEL_UNAVAILABLE,
     "context_too_long": Stop.TOKEN_LIMIT,
 }
+
+
+_NOT_ALLOWED = "Not run: the repository's policy (allowed_commands) does not admit this command."
 
 
 class Builtin:
@@ -69,6 +73,7 @@ class Builtin:
 class _End:
     stop: Stop
     detail: str = ""
+    moves: tuple[str, ...] = ()
 
 
 class _Round:
@@ -91,7 +96,7 @@ class _Round:
         try:
             reply = await self._model.reply(self._request(), remaining=self._remaining)
         except errors.Parked as parked:
-            return _End(_STOPS[parked.code], str(parked))
+            return _End(_STOPS[parked.code], str(parked), parked.next_moves)
         except TimeoutError:
             return self._out_of_time()
         crash.point("step.replied")
@@ -129,6 +134,8 @@ class _Round:
                 call.tool_name, f"{_NOT_VALID}{failed}", call.tool_call_id, outcome="failed"
             )
         self._task.say(fence.line(f"{call.tool_name}: {tool.brief()}"))
+        if isinstance(tool, tools.Bash) and not self._task.may_run(tool.command):
+            return ToolReturnPart(call.tool_name, _NOT_ALLOWED, call.tool_call_id, outcome="failed")
         try:
             return ToolReturnPart(
                 call.tool_name, await tool.run(self._task.bottle, self._remaining()), call.tool_call_id
@@ -190,7 +197,7 @@ class _Round:
         said = [text for text in map(transcript.text_of, replies) if text]
         return RoundResult(
             stop=end.stop, summary=said[-1] if said else "", steps=self._steps,
-            transcript=transcript.dump(self._messages), detail=end.detail,
+            transcript=transcript.dump(self._messages), detail=end.detail, moves=end.moves,
         )  # fmt: skip
 
 

@@ -31,15 +31,20 @@ checking it.
 """
 
 BUDGET, CREDENTIAL, UNAVAILABLE, TOO_LONG = "budget", "credential", "model_unavailable", "context_too_long"
+PRICE = "price"
 WIRE = "boatwright_"
 """How the type of an error begins that the wire itself answers; its ``code`` says which."""
 _CREDENTIAL_CODES = frozenset({"authentication_error", "invalid_api_key"})
 _AGAIN = frozenset({408, 409, 425, 429})
 
 NEXT_MOVES = {
-    BUDGET: ("boatwright budget raise EXECUTION 5usd", "boatwright resume EXECUTION"),
-    CREDENTIAL: ("set a valid key where the worker or caller starts", "boatwright resume EXECUTION"),
-    UNAVAILABLE: ("boatwright resume EXECUTION, later",),
+    BUDGET: ("boatwright budget raise EXECUTION 10usd", "boatwright resume EXECUTION"),
+    CREDENTIAL: (
+        "set a valid key in the environment of the process that runs it",
+        "boatwright resume EXECUTION",
+    ),
+    UNAVAILABLE: ("wait for the provider", "boatwright resume EXECUTION"),
+    PRICE: ("boatwright resume EXECUTION",),
     TOO_LONG: ("boatwright retry EXECUTION --from build", "ask for a smaller change"),
 }
 
@@ -67,6 +72,7 @@ class Failure:
             return errors.BudgetExhausted(self.said, subject=provider, next_moves=moves)
         sentence = {
             CREDENTIAL: f"the {provider} does not accept the credential: {self.said}",
+            PRICE: self.said,
             TOO_LONG: f"the conversation is longer than the {provider} can read: {self.said}",
             UNAVAILABLE: f"the {provider} did not answer in {attempts} attempt(s): {self.said}",
         }[self.code]
@@ -98,7 +104,7 @@ def _by_wire(body: Mapping[str, Any], status: int | None) -> Failure:
     said = fence.line(str(body.get("message") or "the wire refused the call"), 600)
     listed = body.get("next_moves")
     moves = tuple(fence.line(str(move)) for move in listed) if isinstance(listed, list) else ()
-    known = code if code in {BUDGET, CREDENTIAL} else UNAVAILABLE
+    known = code if code in {BUDGET, CREDENTIAL, PRICE} else UNAVAILABLE
     forgot = code == CREDENTIAL
     again = status is not None and status >= 500 and not forgot
     return Failure(known, said, again=again, broken=forgot, moves=moves, by_wire=True)

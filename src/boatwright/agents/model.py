@@ -80,7 +80,7 @@ class ModelClient:
         self._http = httpx2.AsyncClient(
             # No connection is kept: a wire that was restarted meanwhile must not cost a call.
             transport=httpx2.AsyncHTTPTransport(uds=path, limits=httpx2.Limits(max_keepalive_connections=0)),
-            timeout=httpx2.Timeout(self._patience.silence, connect=10.0),
+            timeout=httpx2.Timeout(self._wire.silence_seconds or self._patience.silence, connect=10.0),
             trust_env=False,
             event_hooks={"request": [_keep_what_is_needed]},
         )

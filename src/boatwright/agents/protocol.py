@@ -39,6 +39,8 @@ class ModelWire:
     model: ModelRef
     revive: Callable[[], Awaitable[None]] | None = None
     """Opens a wire again that broke or forgot its key; awaited before another attempt. Idempotent."""
+    silence_seconds: float | None = None
+    """No byte for this long is a dead call; None: as patient as ``agents.model.Patience`` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Task:
     on_step: Callable[[StepRecord], Awaitable[None]]
     """Awaited after each step: saves it. When it returns, the step is durable."""
     say: Callable[[str], None]
+    may_run: Callable[[str], bool] = lambda _: True
+    """Whether the policy (``allowed_commands``) admits a shell command; one it does not is answered, not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,8 @@ class RoundResult:
     transcript: bytes
     detail: str = ""
     """One sentence for people when ``stop`` is not FINISHED."""
+    moves: tuple[str, ...] = ()
+    """What they can do about it."""
 
 
 class Provider(Protocol):

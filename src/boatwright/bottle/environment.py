@@ -16,7 +16,7 @@ import json
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -110,6 +110,7 @@ class Order:
     limits: Limits
     say: Callable[[str], None]
     seed: bool = False
+    binds: tuple[Bind, ...] = ()
     log: bytearray = field(default_factory=bytearray)
 
     @property
@@ -133,18 +134,19 @@ async def prepare(
     commit_tree_into: Callable[[Bottle], Awaitable[None]],
     wire: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    binds: Sequence[Bind] = (),
     limits: Limits | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Prepared:
     """The environment for ``key``: from disk, or made now by ``setup`` (a shell command line, run inside).
 
+    ``environment`` and ``binds`` are for the set-up alone: how its package clients find their registry.
     Raises ``errors.Parked`` ("setup") when setup fails or meets a limit; nothing is kept of it then.
     """
     if not _KEY.fullmatch(key):
         raise errors.BadInput(f"{key!r} is no key for an environment", subject=key)
-    return await _once(
-        Order(backend, key, setup, commit_tree_into, wire, environment or {}, limits or Limits(), say)
-    )
+    order = Order(backend, key, setup, commit_tree_into, wire, environment or {}, limits or Limits(), say)
+    return await _once(replace(order, binds=tuple(binds)))
 
 
 async def _once(order: Order) -> Prepared:
@@ -154,6 +156,11 @@ async def _once(order: Order) -> Prepared:
     order.backend.state.create()
     async with _locked(order.backend.state.environments / f".lock-{order.key}"):
         return _there(order.place) or await _make(order)
+
+
+def find(backend: Bubblewrap, key: str) -> Prepared | None:
+    """The environment for ``key`` if it has been prepared."""
+    return _there(backend.state.environments / key)
 
 
 def discard(backend: Bubblewrap, key: str) -> None:
@@ -169,7 +176,9 @@ async def _make(order: Order) -> Prepared:
     await order.backend.destroy(order.slug)  # what a killed preparer left
     await asyncio.to_thread(store.erase, order.making)
     bottle = await order.backend.create(
-        BottleSpec(order.slug, "prepare", order.limits, order.wire, environment=dict(order.environment))
+        BottleSpec(
+            order.slug, "prepare", order.limits, order.wire, order.binds, environment=dict(order.environment)
+        )
     )
     try:
         env = _empty(order, bottle)

@@ -92,8 +92,8 @@ class Execution:
         end, watch = asyncio.ensure_future(self._run.ended()), asyncio.ensure_future(dog.fires())
         try:
             await asyncio.wait({end, watch}, return_when=asyncio.FIRST_COMPLETED)
-            if end.done():
-                return None
+            if end.done():  # it may have flooded us and ended before anybody looked
+                return Limit.OUTPUT if self._run.flooded.is_set() else None
             self.kill()
             return watch.result()
         finally:

@@ -93,7 +93,7 @@ SURVEY_CAP = 64 << 10
 
 def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
-    days: Annotated[int, typer.Option(help="Keep what is younger.")] = 30,
+    days: Annotated[int, typer.Option(min=0, help="Keep what is younger.")] = 30,
 ) -> int:
     """Remove what nothing names any more: old artifacts, environments, bottles of finished executions."""
     with common.opened() as (house, _):

@@ -82,6 +82,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _misused(error: typer.exceptions.TyperException) -> int:
     """An unknown command, a missing option; or no arguments at all, whose message is the help."""
     sentence, _, rest = error.format_message().partition("\n")
+    if not sentence.strip():  # nothing was asked for, and the help has been printed
+        return errors.BadInput.exit_code
     if rest:
         common.say(error.format_message())
     else:

@@ -40,9 +40,15 @@ def write(house: House, view: ExecutionView, target: Path) -> int:
                 entry.size, entry.mtime = len(data), int(view.updated.timestamp())
                 archive.addfile(entry, io.BytesIO(data))
     except FileExistsError as error:
-        raise errors.BadInput(f"{target} exists already", subject=str(target)) from error
+        raise errors.BadInput(
+            f"{target} exists already", subject=str(target), next_moves=("--bundle with a new name",)
+        ) from error
     except OSError as error:
-        raise errors.BadInput(f"{target} cannot be written: {error.strerror}", subject=str(target)) from error
+        raise errors.BadInput(
+            f"{target} cannot be written: {error.strerror}",
+            subject=str(target),
+            next_moves=("--bundle FILE in a directory you may write in",),
+        ) from error
     return len(files)
 
 

@@ -86,7 +86,7 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Address of /health; anything but loopback is refused.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of /health.")] = 8642,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of /health.")] = 8642,
 ) -> int:
     """A worker and `GET /health` for supervisors."""
     with common.opened() as (house, engine):

@@ -73,7 +73,7 @@ def tell_proof(proof: ProofVerdict, *, said: str = "") -> None:
         ("failed before, passes now", proof.fixed),
         ("new, passes now", proof.new),
         ("passed before, fails now", proof.regressions),
-        ("changed test, needs approval", proof.changed_tests),
+        ("changed or removed test", proof.changed_tests),
         ("unstable, not counted", proof.unstable),
     ):
         for case in ids[:12]:

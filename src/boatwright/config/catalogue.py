@@ -17,10 +17,10 @@ HEAD = """<!-- Generated from the models: make docs -->
 
 # Policy and settings
 
-`.boatwright.yml` is what a repository asks for; it is read from the base branch only. `settings.yml` in the state directory is
-the ceiling of this host: a policy may only narrow it, and asking for more is refused by name. For everything that is no ceiling
-the order is: flag, environment variable ({variables}), `.boatwright.yml`, `settings.yml`, default. An unknown key is an error
-that names its line and the nearest key there is.
+`.boatwright.yml` is what a repository asks for; it is read from the base branch only. `settings.yml` in the state
+directory is the ceiling of this host: a policy may only narrow it, and asking for more is refused by name. For everything
+that is no ceiling the order is: flag, environment variable ({variables}), `.boatwright.yml`, `settings.yml`, default. An
+unknown key is an error that names its line and the nearest key there is.
 """
 
 

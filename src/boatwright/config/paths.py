@@ -33,8 +33,14 @@ class StateDir:
     def create(self) -> StateDir:
         """Make the directory tree. 0711 so that a bottle's uid may pass through to its own directories only."""
         for directory, mode in (
-            (self.root, 0o711), (self.bottles, 0o711), (self.environments, 0o711), (self.artifacts, 0o700),
-            (self.mirrors, 0o711), (self.forge, 0o700), (self.run, 0o711), (self.logs, 0o700),
+            (self.root, 0o711),
+            (self.bottles, 0o711),
+            (self.environments, 0o711),
+            (self.artifacts, 0o700),
+            (self.mirrors, 0o711),
+            (self.forge, 0o700),
+            (self.run, 0o711),
+            (self.logs, 0o700),
         ):
             directory.mkdir(parents=True, exist_ok=True)
             directory.chmod(mode)

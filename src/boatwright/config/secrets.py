@@ -90,4 +90,4 @@ def _clean(value: str, where: str) -> Secret:
 
 
 def _absent(sentence: str, move: str) -> errors.Parked:
-    return errors.Parked(sentence, code="credential", next_moves=(move, "then resume"))
+    return errors.Parked(sentence, code="credential", next_moves=(move, "boatwright resume EXECUTION"))

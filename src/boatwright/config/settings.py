@@ -30,6 +30,10 @@ def load(path: Path) -> Settings:
         raise errors.BadInput(
             f"{path} cannot be read: {why}",
             subject=str(path),
-            next_moves=("make it readable for the user that runs boatwright",),
+            next_moves=(
+                "make it readable for the user that runs boatwright"
+                if isinstance(error, OSError)
+                else "save it as UTF-8 text",
+            ),
         ) from error
     return parse(text, file=str(path))

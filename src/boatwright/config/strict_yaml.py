@@ -59,7 +59,7 @@ def parse(text: str, file: str) -> Document:
     finally:
         loader.dispose()
     if not isinstance(value, dict):
-        raise refuse(file, 1, "the file must be a mapping of keys to values", "begin with: schema_version: 1")
+        raise refuse(file, 1, "the file must be a mapping of keys to values", "write lines like key: value")
     return Document(file, value, builder.lines)
 
 

@@ -9,11 +9,12 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +64,13 @@ class WireClient:
         self._budgets: Budgets | None = None
         self._registries: Registries | None = None
         self._opening = threading.Lock()
+        self._asking = threading.Lock()
         self._started: list[subprocess.Popen[bytes]] = []
 
     # --- the process -------------------------------------------------------------------------------------
 
     async def ensure(self) -> None:
-        """Have a proxy of this release listen: start it if absent, replace another release's.
+        """Have a proxy listen: start it if absent, replace an older release's.
 
         ``errors.MissingPart`` with the last words of the log when it does not come up.
         """
@@ -76,7 +78,7 @@ class WireClient:
         while True:
             try:
                 async with self._connected() as proxy:
-                    if proxy.greeting.get("boatwright") == self._release:
+                    if not self._replaces(proxy.greeting):
                         return
                     await proxy.order({"do": "drain"})
             except _Away:
@@ -84,6 +86,22 @@ class WireClient:
             if self._clock.monotonic() > until:
                 raise self._not_started()
             await asyncio.sleep(POLL_SECONDS)
+
+    def _replaces(self, greeting: control.Answer) -> bool:
+        """Whether the proxy that greets is of an older release. A newer one serves us too, or says it cannot.
+
+        Releases are ordered, so that workers of two of them do not replace each other's proxy in turn.
+        """
+        theirs = str(greeting.get("boatwright", ""))
+        if _rank(self._release) > _rank(theirs):
+            return True
+        if greeting.get("protocol") != control.PROTOCOL_VERSION:
+            raise errors.Conflict(
+                f"a proxy of the newer release {theirs} holds this state directory and does not speak to {self._release}",
+                subject=str(self._state.root),
+                next_moves=("upgrade this worker",),
+            )
+        return False
 
     def _start_once(self) -> None:
         """Start a proxy unless one of ours is still starting. Of several only one gets the lock; the
@@ -171,7 +189,7 @@ class WireClient:
 
     def registries(self) -> Registries:
         """This host's package registries, asked once. Blocks for a few seconds the first time."""
-        with self._opening:
+        with self._asking:
             if self._registries is None:
                 self._registries = registries.discover(self._environment)
             return self._registries
@@ -256,6 +274,10 @@ class _Connection:
         return dict(json.loads(line))
 
 
+def _rank(name: str) -> tuple[list[int], str]:
+    return [int(number) for number in re.findall(r"\d+", name)], name
+
+
 def _inherited(environment: Mapping[str, str], state: StateDir) -> dict[str, str]:
     passed = {
         name: value
@@ -263,8 +285,3 @@ def _inherited(environment: Mapping[str, str], state: StateDir) -> dict[str, str
         if name in _PASSED or name.startswith(_PASSED_PREFIXES)
     }
     return {**passed, "BOATWRIGHT_STATE": str(state.root)}
-
-
-def describe(spec: WireSpec) -> dict[str, Any]:
-    """A wire's spec for people and JSON; it names keys, it holds none."""
-    return asdict(spec)

@@ -15,6 +15,9 @@ from boatwright import errors
 from boatwright.egress import sockets
 
 SOCKET = "proxy.sock"
+PROTOCOL_VERSION = 1
+"""Of these orders and their answers; the greeting tells it."""
+
 LONGEST = 1 << 20
 
 Request = dict[str, Any]

@@ -96,7 +96,6 @@ class Hold:
 
 def _refused(short: Short) -> Refused:
     code = "price" if short.kind == "price" else "budget"
-    moves = ("price the model in settings.yml: prices: {MODEL: {input: 3, output: 15}}",)
-    if code == "budget":
-        moves = ("boatwright budget raise EXECUTION 5usd",)
+    priced = ("price it in settings.yml: models: {prices: {'PROVIDER:MODEL': {input: 3, output: 15}}}",)
+    moves = rule.remedies(short) if code == "budget" else priced
     return Refused(code, rule.sentence(short), next_moves=moves, target=short.kind)

@@ -33,7 +33,6 @@ from boatwright.values.clock import Clock, Ids
 DRAIN_SECONDS = 60.0
 SWEEP_SECONDS = 5.0
 REBOOK_SECONDS = 1.0
-PROTOCOL_VERSION = 1
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -111,8 +110,8 @@ class Proxy:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(SWEEP_SECONDS, self._grace)):
                     await self._stop.wait()
-            if self._idle():
-                self.note("idle")
+            if self._idle() or not (self._state.run / control.SOCKET).exists():
+                self.note("idle")  # or the state directory is gone, and with it everything there is to do
                 return
             try:
                 await asyncio.to_thread(self._charge_the_dead)
@@ -161,7 +160,7 @@ class Proxy:
     # --- orders of workers -------------------------------------------------------------------------------
 
     async def _worker(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        greeting = {"boatwright": self._release, "protocol": PROTOCOL_VERSION, "pid": os.getpid()}
+        greeting = {"boatwright": self._release, "protocol": control.PROTOCOL_VERSION, "pid": os.getpid()}
         await control.serve(reader, writer, greeting=greeting, handle=self._order)
 
     async def _order(self, request: control.Request) -> control.Answer:

@@ -18,8 +18,8 @@ import h11
 from boatwright.egress.booking import Outcome
 from boatwright.egress.hold import Hold
 from boatwright.egress.inbound import Gone, Inbound
-from boatwright.egress.meter.protocol import Protocol, Reading
-from boatwright.egress.meter.sse import Splitter, TooLarge, data_of
+from boatwright.egress.meter.protocol import Protocol, Reading, StreamMeter
+from boatwright.egress.meter.sse import Splitter, TooLarge, data_of, events
 from boatwright.egress.upstream import ANSWER_SECONDS, Cut, Link, NoAnswer
 
 MOST_BYTES = 64 << 20
@@ -130,13 +130,12 @@ class Relay:
         await self._to_client(h11.Response(status_code=self._answer.status, headers=headers))
         try:
             while (data := await self._next(LAST_SECONDS if stream.complete else ANSWER_SECONDS)) is not None:
-                events = splitter.feed(unpack(data))
-                shown = b"".join([event for event in events if self._shown(event, stream.event)])
+                shown = self._shown(splitter.feed(unpack(data)), stream)
                 if stream.complete:
                     await self._settle(hold, outcome(self._answer.status, stream.reading(), False))
                 await self._show(shown)
             self._answer.whole = True
-            self._shown(splitter.rest, stream.event)
+            self._shown(splitter.rest, stream)
         except BROKEN:
             # It broke off, and may have told everything before; after its last event, nothing is missing.
             await self._settle(hold, outcome(self._answer.status, stream.reading(), False))
@@ -146,10 +145,17 @@ class Relay:
         await self._show(splitter.rest)
         await self._to_client(h11.EndOfMessage())
 
-    def _shown(self, event: bytes, meter: Callable[[bytes], bool]) -> bool:
-        if not any(mark in event for mark in self._protocol.usage_marks):
-            return True
-        return meter(data_of(event))
+    def _shown(self, run: bytes, stream: StreamMeter) -> bytes:
+        """Meter a run of events; what of it the client may see. Most runs hold nothing to meter."""
+        marks = self._protocol.usage_marks
+        if not any(mark in run for mark in marks):
+            return run
+        seen = [
+            event
+            for event in events(run)
+            if not any(mark in event for mark in marks) or stream.event(data_of(event))
+        ]
+        return b"".join(seen)
 
     async def _show(self, data: bytes) -> None:
         self._answer.bytes += len(data)

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import h11
 
 from boatwright import errors
+from boatwright.egress.chunks import Broken, Chunks
 from boatwright.egress.spec import Upstream
 
 CONNECT_SECONDS = 15.0
@@ -27,6 +28,7 @@ ANSWER_SECONDS = 600.0
 """How long a provider may be silent."""
 KEPT = 64
 READ_BYTES = 256 * 1024
+HEAD_BYTES = 256 * 1024
 
 
 class Unreachable(Exception):
@@ -100,6 +102,9 @@ def _bad(upstream: Upstream) -> errors.BadInput:
     )
 
 
+_Event = h11.Event | type[h11.PAUSED] | type[h11.NEED_DATA]
+
+
 class Link:
     """One connection to an origin."""
 
@@ -108,8 +113,11 @@ class Link:
         self.reused = False
         self._reader = reader
         self._writer = writer
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=256 * 1024)
+        self._h11 = _client()
         self._heard = False
+        self._chunks: Chunks | None = None
+        self._first = b""
+        self._keeps = False
 
     async def send(self, target: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
         """Send one POST whole; ``NoAnswer`` when the connection has gone."""
@@ -137,12 +145,17 @@ class Link:
         while True:
             event = await self._next(ANSWER_SECONDS)
             if isinstance(event, h11.Response):
+                if (b"transfer-encoding", b"chunked") in event.headers:
+                    self._chunks, self._first = Chunks(), bytes(self._h11.trailing_data[0])
+                self._keeps = (b"connection", b"close") not in event.headers and event.http_version == b"1.1"
                 return event
             if not isinstance(event, h11.InformationalResponse):
                 raise Cut
 
     async def data(self, seconds: float = ANSWER_SECONDS) -> bytes | None:
         """The next bytes of the body; None at its end."""
+        if self._chunks is not None:
+            return await self._chunked(self._chunks, seconds)
         event = await self._next(seconds)
         if isinstance(event, h11.Data):
             return bytes(event.data)
@@ -150,7 +163,22 @@ class Link:
             return None
         raise Cut
 
-    async def _next(self, seconds: float) -> h11.Event | type[h11.PAUSED] | type[h11.NEED_DATA]:
+    async def _chunked(self, chunks: Chunks, seconds: float) -> bytes | None:
+        """As much of a chunked body as has come, at once; h11 would make an event of each chunk."""
+        raw, self._first = self._first, b""
+        while not chunks.done:
+            if not raw and not (raw := await self._read(seconds)):
+                raise Cut
+            try:
+                body = chunks.feed(raw)
+            except Broken as error:
+                raise Cut from error
+            if body:
+                return body
+            raw = b""
+        return None
+
+    async def _next(self, seconds: float) -> _Event:
         while True:
             try:
                 event = self._h11.next_event()
@@ -173,11 +201,16 @@ class Link:
 
     def again(self) -> bool:
         """Get ready for another call; False when this connection cannot carry one."""
-        if self._h11.our_state is not h11.DONE or self._h11.their_state is not h11.DONE:
-            return False
-        self._h11.start_next_cycle()
+        if self._chunks is not None:
+            whole = self._chunks.clean and self._keeps
+            self._h11 = _client()
+            self._chunks = None
+        else:
+            whole = self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
+            if whole:
+                self._h11.start_next_cycle()
         self.reused = True
-        return not self.stale
+        return whole and not self.stale
 
     @property
     def stale(self) -> bool:
@@ -185,6 +218,10 @@ class Link:
 
     def close(self) -> None:
         self._writer.transport.abort()
+
+
+def _client() -> h11.Connection:
+    return h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES)
 
 
 class Pool:

@@ -372,5 +372,7 @@ def _require_number(connection: Connection, repository: str, number: int) -> Non
     rows.repository(connection, repository)
     if not rows.has_number(connection, repository, number):
         raise errors.NotFound(
-            f"there is no issue or pull request {number} in {repository}", subject=str(number)
+            f"there is no issue or pull request {number} in {repository}",
+            subject=str(number),
+            next_moves=("boatwright pr list", "boatwright issue list"),
         )

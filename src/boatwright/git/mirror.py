@@ -278,6 +278,7 @@ class Mirror(Packs):
                     f"Could not {verb} {remote.shown}: {failed}",
                     complaint=failed.complaint,
                     subject=remote.shown,
+                    next_moves=("check the address, the network and your access to it: git ls-remote",),
                 ) from failed
 
     def _no_such(self, ref: str, oids: dict[str, str]) -> errors.BadInput:

@@ -43,7 +43,8 @@ class Remote:
         text = str(source)
         if not text or re.search(r"[\x00-\x1f\x7f]", text):
             raise errors.BadInput(
-                "The repository must be given as a path or a URL without control characters."
+                "The repository must be given as a path or a URL without control characters.",
+                next_moves=("--repo PATH",),
             )
         if text.startswith("file://"):
             return cls._path(Path(unquote(urlsplit(text).path)))
@@ -57,7 +58,11 @@ class Remote:
     def _path(cls, path: Path) -> Remote:
         path = path.expanduser().absolute()
         if not path.exists():
-            raise errors.BadInput(f"There is nothing at {path}.", subject=str(path))
+            raise errors.BadInput(
+                f"There is nothing at {path}.",
+                subject=str(path),
+                next_moves=("name a directory or a URL: --repo PATH",),
+            )
         top, gitdirs = _locate(path.resolve())
         return cls(address=str(top), protocol="file", gitdirs=gitdirs)
 

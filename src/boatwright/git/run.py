@@ -81,8 +81,10 @@ _PASSED_FOR_NETWORK = [
 class GitFailed(errors.BoatwrightError):
     """A git command of ours failed. ``complaint`` is what git said, without credentials."""
 
-    def __init__(self, sentence: str, *, complaint: str = "", subject: str = "") -> None:
-        super().__init__(sentence, subject=subject)
+    def __init__(
+        self, sentence: str, *, complaint: str = "", subject: str = "", next_moves: Sequence[str] = ()
+    ) -> None:
+        super().__init__(sentence, subject=subject, next_moves=next_moves)
         self.complaint = complaint
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from boatwright import errors
 from boatwright.forge.protocol import Comment, PullRequest
+from boatwright.intake import request
 from boatwright.stages.house import House
 from boatwright.values.execution import ExecutionView
 from boatwright.values.state import FINISHED, State
@@ -19,7 +20,7 @@ async def comment(
 ) -> Comment:
     """A person's comment; on an open pull request of ours it starts the next turn."""
     if not text.strip():
-        raise errors.BadInput("the comment is empty")
+        raise errors.BadInput("the comment is empty", next_moves=('say something: "…"',))
     posted = await house.forge.post_comment(repository, number, author=by, body=text)
     view = await _of_pull_request(house, repository, number)
     if view is not None and view.state not in FINISHED:
@@ -95,7 +96,11 @@ async def reconcile(house: House, engine: Engine) -> int:
 async def cancel(house: House, engine: Engine, execution: str, *, reason: str, by: str) -> bool:
     view = await house.view(execution)
     if view.state in FINISHED:
-        raise errors.Conflict(f"{execution} is {view.state.lower()} already", subject=execution)
+        raise errors.Conflict(
+            f"{execution} is {view.state.lower()} already",
+            subject=execution,
+            next_moves=(f"boatwright show {execution}",),
+        )
     return await _put(engine, execution, "cancel", "cancel", by, {"reason": reason})
 
 
@@ -106,8 +111,9 @@ async def resume(house: House, engine: Engine, execution: str, *, by: str, priva
         raise errors.Conflict(
             f"{execution} is {view.state.lower()}: there is nothing to resume",
             subject=execution,
-            next_moves=(f"boatwright retry {execution}",) if view.state is not State.COMPLETED else (),
+            next_moves=_AFTER if view.state is State.COMPLETED else (f"boatwright retry {execution}",),
         )
+    await asyncio.to_thread(request.set_host_cap, house)
     return await _put(engine, execution, "resume", f"resume:{house.ids.token()}", by, {}, private=private)
 
 
@@ -117,15 +123,39 @@ async def retry(
     """Do a stage and what follows it afresh; the work saved so far stays."""
     view = await house.view(execution)
     if view.state is State.COMPLETED:
-        raise errors.Conflict(f"{execution} is completed: its pull request is merged", subject=execution)
+        raise errors.Conflict(
+            f"{execution} is completed: its pull request is merged", subject=execution, next_moves=_AFTER
+        )
+    await asyncio.to_thread(request.set_host_cap, house)
     payload = {"from": stage}
     return await _put(engine, execution, "retry", f"retry:{house.ids.token()}", by, payload, private=private)
 
 
+_AFTER = ("ask for more with a new run: boatwright run",)
+"""What is left to do with an execution whose pull request is merged."""
+
+
 async def raise_budget(house: House, engine: Engine, execution: str, *, budget: Cap, by: str) -> Cap:
-    """Set the execution's cap anew, within the host's ceiling. The run goes on when it is resumed."""
-    await house.view(execution)
+    """Set the execution's cap anew, within the host's ceiling. The run goes on when it is resumed.
+
+    What ``budget`` does not speak of, dollars or tokens, stays as it was.
+    """
+    view = await house.view(execution)
+    if view.state is State.COMPLETED:
+        raise errors.Conflict(
+            f"{execution} is completed: it spends nothing any more", subject=execution, next_moves=_AFTER
+        )
+    if budget.usd == 0 or budget.tokens == 0:
+        raise errors.BadInput(
+            f"a budget of {budget} admits no call at all",
+            subject=str(budget),
+            next_moves=(f"boatwright budget raise {execution} 10usd",),
+        )
     house.settings.refuse_above_ceiling(budget)
+    budget = Cap(
+        usd=view.budget.usd if budget.usd is None else budget.usd,
+        tokens=view.budget.tokens if budget.tokens is None else budget.tokens,
+    )
     await asyncio.to_thread(house.wire.budgets().set_cap, "execution", execution, budget, hard=True)
     await asyncio.to_thread(
         engine.note,

@@ -12,8 +12,9 @@ from boatwright.agents import registry
 from boatwright.config.effective import Flags
 from boatwright.git import worktree
 from boatwright.git.mirror import Mirror
+from boatwright.git.remote import Remote
 from boatwright.rules import naming
-from boatwright.stages import ground
+from boatwright.stages import ground, scripted
 from boatwright.stages.house import House
 from boatwright.values.events import FeatureRequested
 from boatwright.values.usage import Cap, ModelRef
@@ -52,7 +53,9 @@ class Accepted:
 async def look(house: House, ask: Ask) -> tuple[FeatureRequested, tuple[str, ...]]:
     """Everything that can be refused is refused here, before anything is written or spent."""
     if (ask.text is None) == (ask.issue is None):
-        raise errors.BadInput('say what to do: either --text "…" or --issue N, not both')
+        raise errors.BadInput(
+            'say what to do: either --text "…" or --issue N, not both', next_moves=('--text "…"', "--issue N")
+        )
     repository, mirror = await open_repository(house, ask.repository)
     base_ref, commit = await asyncio.to_thread(mirror.fetch_base, ask.base)
     await house.forge.add_repository(repository, source=mirror.source, default_branch=base_ref)
@@ -63,6 +66,7 @@ async def look(house: House, ask: Ask) -> tuple[FeatureRequested, tuple[str, ...
     effective = await ground.effective_at(house, mirror, commit, flags)
     _refuse_empty(effective.budget, ask.budget)
     model = choose_model(house, effective.model)
+    await _refuse_script(house, model)
     registry.provider(effective.agent)
     request = FeatureRequested(
         repository=repository,
@@ -112,7 +116,7 @@ async def register(house: House, named: str) -> str:
 
 
 def resolve_source(text: str) -> str:
-    """An absolute path, or a URL as it is."""
+    """The top of the work tree a path is in, its links resolved, so that one repository has one name; a URL as it is."""
     if "://" in text or text.startswith("git@"):
         return text
     path = Path(text).expanduser().absolute()
@@ -122,7 +126,7 @@ def resolve_source(text: str) -> str:
             subject=str(path),
             next_moves=("name a directory or a URL: --repo PATH",),
         )
-    return str(path)
+    return Remote.of(path).address
 
 
 def choose_model(house: House, asked: str | None) -> ModelRef:
@@ -144,7 +148,11 @@ def choose_model(house: House, asked: str | None) -> ModelRef:
 def _existing(name: str) -> Path:
     path = Path(name).expanduser().absolute()
     if not path.is_file():
-        raise errors.BadInput(f"there is no scripted model at {path}", subject=str(path))
+        raise errors.BadInput(
+            f"there is no scripted model at {path}",
+            subject=str(path),
+            next_moves=("--model scripted:FILE with a file that exists",),
+        )
     return path
 
 
@@ -158,6 +166,18 @@ async def _words(house: House, repository: str, ask: Ask) -> tuple[str, str]:
     return text.splitlines()[0][:TITLE_CAP], text[:BODY_CAP]
 
 
+async def _refuse_script(house: House, model: ModelRef) -> None:
+    """A script that cannot be read is refused now. One that can is running when the planner asks for it."""
+    if model.provider != "scripted":
+        return
+    try:
+        await scripted.ensure(house, Path(model.name))
+    except errors.Parked as error:
+        raise errors.BadInput(
+            str(error), subject=error.subject, next_moves=(f"mend {model.name}",)
+        ) from error
+
+
 def _refuse_empty(budget: Cap, asked: str | None) -> None:
     if budget.usd == 0 or budget.tokens == 0:
         raise errors.BadInput(
@@ -169,6 +189,10 @@ def _refuse_empty(budget: Cap, asked: str | None) -> None:
 
 def _set_caps(house: House, execution: str, cap: Cap) -> None:
     """The execution's own cap and the host's day, both hard."""
-    budgets = house.wire.budgets()
-    budgets.set_cap("host", "*", house.settings.budget.host_per_day, hard=True)
-    budgets.set_cap("execution", execution, cap, hard=True)
+    set_host_cap(house)
+    house.wire.budgets().set_cap("execution", execution, cap, hard=True)
+
+
+def set_host_cap(house: House) -> None:
+    """The host's day as settings.yml has it now: asked again whenever a person has work begin or go on."""
+    house.wire.budgets().set_cap("host", "*", house.settings.budget.host_per_day, hard=True)

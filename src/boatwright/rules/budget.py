@@ -193,6 +193,28 @@ def sentence(short: Short) -> str:
     )
 
 
+def remedies(short: Short) -> tuple[str, ...]:
+    """What a person can do about it, ready to copy but for ``EXECUTION``, the id of the call's execution."""
+    account = short.account
+    if account is None or account.scope is Scope.EXECUTION:
+        return (f"boatwright budget raise EXECUTION {enough(short)}",)
+    if account.scope is Scope.HOST:
+        return ("wait for the next day (UTC)", "or raise budget.host_per_day in settings.yml")
+    return (f"raise the {_who(account)} budget in settings.yml",)
+
+
+def enough(short: Short) -> str:
+    """A cap under which the refused call fits, as people write it; at least twice the old one."""
+    account = short.account
+    if account is None:
+        return "5usd"
+    if short.kind == "tokens":
+        tokens = max(2 * (account.limit_tokens or 0), account.taken.tokens + short.needed.tokens)
+        return f"{-(-tokens // 1_000)}ktok"
+    usd = max(2 * (account.limit_usd or 0), account.taken.usd + short.needed.usd)
+    return f"{Decimal(-(-usd * 100 // NANO)) / 100}usd"
+
+
 def _who(account: Account) -> str:
     whose = account.scope.value if account.scope is Scope.HOST else f"{account.scope.value} {account.key}"
     return f"{whose} (day {account.period} UTC)" if account.period else whose

@@ -113,12 +113,12 @@ def _pytest_configured(files: Collection[str], read: Reader) -> str:
 
 
 def _needs_pytest(tests: Collection[str], read: Reader) -> str:
-    """A test that imports pytest, or a bare test function that unittest would not see."""
+    """A test that imports pytest, or a bare test function that unittest would not see. ``test_suite`` is no test."""
     for path in sorted(tests)[:_SAMPLES]:
         text = read(path) or ""
         if re.search(r"^\s*(?:import|from)\s+pytest\b", text, re.MULTILINE):
             return f"{path} imports pytest"
-        if re.search(r"^(?:async )?def test_", text, re.MULTILINE):
+        if re.search(r"^(?:async )?def test_(?!suite\()", text, re.MULTILINE):
             return f"{path} has test functions outside classes"
     return ""
 

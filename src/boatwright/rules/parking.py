@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 NEXT_MOVES: dict[str, tuple[str, ...]] = {
     "no_test_command": (
-        "name it for this run: boatwright run … --test CMD",
-        "or write test_command into .boatwright.yml on the base branch (boatwright init proposes one)",
-        "then: boatwright retry {execution}",
+        "write test_command into .boatwright.yml on the base branch (boatwright init proposes one)",
+        "then: boatwright retry {execution} --from analyze",
+        "or name it for a new run: boatwright run … --test CMD",
     ),
     "toolchain": ("install what is named on this host", "boatwright resume {execution}"),
     "setup": (
@@ -25,13 +25,15 @@ NEXT_MOVES: dict[str, tuple[str, ...]] = {
         "raise proof.max_minutes in .boatwright.yml on the base branch, or name a narrower test_command",
         "boatwright retry {execution} --from analyze",
     ),
-    "budget": ("boatwright budget raise {execution} 5usd", "boatwright resume {execution}"),
+    "budget": ("see the calls: boatwright budget show {execution}", "boatwright resume {execution}"),
     "credential": (
-        "set the key in the environment of the process that runs it",
+        "set a valid key in the environment of the process that runs it",
         "boatwright resume {execution}",
     ),
     "model_unavailable": ("wait for the provider", "boatwright resume {execution}"),
     "model_garbage": ("boatwright retry {execution} --from plan", "or choose another model with a new run"),
+    "price": ("boatwright resume {execution}",),
+    "model_script": ("mend the scripted model's file", "boatwright resume {execution}"),
     "context_too_long": ("ask for less at once with a new run", "or choose a model with a larger context"),
     "plan_review": (
         "read the findings: boatwright show {execution}",
@@ -55,6 +57,7 @@ NEXT_MOVES: dict[str, tuple[str, ...]] = {
         "boatwright resume {execution}",
     ),
     "host": ("boatwright doctor", "boatwright resume {execution}"),
+    "input": ("mend what is named", "boatwright resume {execution}"),
     "planned": ("read it: boatwright show {execution}", "build it: boatwright resume {execution}"),
     "policy": ("mend .boatwright.yml on the base branch", "boatwright retry {execution} --from analyze"),
     "ceiling": (
@@ -66,7 +69,11 @@ NEXT_MOVES: dict[str, tuple[str, ...]] = {
 
 
 def next_moves(code: str, execution: str, own: Sequence[str] = ()) -> tuple[str, ...]:
-    """The error's own moves first, then the table's for its code, without repeating one; never empty."""
+    """The error's own moves first, then the table's for its code, without repeating one; never empty.
+
+    Who raises an error deep inside may not know the execution: its moves say ``EXECUTION``.
+    """
     table = NEXT_MOVES.get(code, ("boatwright show {execution}", "boatwright resume {execution}"))
-    moves = [*own, *(move.format(execution=execution) for move in table)]
+    mine = (move.replace("EXECUTION", execution) for move in own)
+    moves = [*mine, *(move.format(execution=execution) for move in table)]
     return tuple(dict.fromkeys(moves))

@@ -185,7 +185,7 @@ def _against(
             "its old form does not pass with the new code. A person approves that for this commit."
         )
     if found.broken:
-        return Word.UNPROVEN, f"{_what(found.broken)} is new and does not pass with the new code."
+        return Word.UNPROVEN, f"New and not passing with the new code: {_what(found.broken)}."
     if not _something_ran(evidence):
         return Word.UNPROVEN, f"No test ran on the new code: zero tests prove nothing.{_limit(evidence)}"
     return None
@@ -205,10 +205,11 @@ def _for(plan_proof: Proof, change: Change, evidence: Evidence, found: Sorted) -
     still = f"{len(found.still)} that passed before still pass"
     if found.fixed:
         return Word.PROVEN, (
-            f"{_what(found.fixed)} fails on the old code and passes on the new; {still}{_read(evidence)}."
+            f"{_what(found.fixed)} fail{_s(found.fixed)} on the old code and pass{_es(found.fixed)} on the new; "
+            f"{still}{_read(evidence)}."
         )
     if found.new and plan_proof is Proof.NEW:
-        new = f"{_what(found.new)} could not run before and passes now"
+        new = f"{_what(found.new)} could not run before and pass{_es(found.new)} now"
         return Word.NEW_BEHAVIOUR, f"{new}; {still}{_read(evidence)}."
     if plan_proof is Proof.NONE and change.paths and not change.not_none:
         return Word.NO_REGRESSION, f"Nothing to prove, as planned; {still}{_read(evidence)}."
@@ -236,6 +237,14 @@ def _why_unproven(plan_proof: Proof, change: Change, evidence: Evidence, found: 
 def _what(ids: Sequence[str]) -> str:
     shown = ", ".join(ids[:_SHOWN])
     return shown if len(ids) <= _SHOWN else f"{shown} and {len(ids) - _SHOWN} more"
+
+
+def _s(ids: Sequence[str]) -> str:
+    return "s" if len(ids) == 1 else ""
+
+
+def _es(ids: Sequence[str]) -> str:
+    return "es" if len(ids) == 1 else ""
 
 
 def _limit(evidence: Evidence) -> str:

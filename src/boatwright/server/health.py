@@ -41,7 +41,7 @@ async def serve(house: House, engine: Engine, *, host: str, port: int, say: Call
     answering = asyncio.create_task(_answer(server))
     try:
         async with patrol.walking(house, engine):
-            await engine.run_worker(lambda execution, line: say(f"{execution}  {line}"))
+            await engine.run_worker(lambda execution, line: say(f"{execution}  {line}"), until=answering.done)
     finally:
         server.should_exit = True
         await answering
@@ -51,7 +51,8 @@ async def _answer(server: uvicorn.Server) -> None:
     try:
         await server._serve()
     except SystemExit as left:  # uvicorn leaves the process when it cannot bind
-        raise errors.BadInput("the health port is taken", next_moves=("--port N",)) from left
+        taken = f"{server.config.host}:{server.config.port} cannot be listened on: it is taken, or not ours"
+        raise errors.BadInput(taken, subject=taken, next_moves=("--port N",)) from left
 
 
 def _only_loopback(host: str) -> None:

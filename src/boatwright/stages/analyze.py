@@ -8,12 +8,19 @@ from boatwright import crash, errors
 from boatwright.agents import heavy
 from boatwright.git.mirror import Mirror
 from boatwright.rules import proof as rules
-from boatwright.stages import environments, ground, running, wiring
+from boatwright.stages import deliverable, environments, ground, running, wiring
 from boatwright.stages.ground import Ground
-from boatwright.stages.house import House
+from boatwright.stages.house import House, last
 from boatwright.values.chapters import Analysis, Work
 from boatwright.values.context import Context
-from boatwright.values.events import AnalysisCompleted, AnalysisStarted, BaseProven, EnvironmentPrepared
+from boatwright.values.events import (
+    AnalysisCompleted,
+    AnalysisStarted,
+    BaseProven,
+    EnvironmentPrepared,
+    StepCompleted,
+)
+from boatwright.values.execution import ExecutionView
 from boatwright.values.proof import CaseOutcome, RunReport
 from boatwright.values.usage import ModelRef
 
@@ -21,14 +28,16 @@ from boatwright.values.usage import ModelRef
 async def run(context: Context, house: House, asked: Work) -> Analysis:
     """Prepare the environment and prove the base; a missing toolchain or a base that does not stand parks here."""
     view = await house.view(context.execution)
-    started = AnalysisStarted(base_commit=view.base_commit)
-    await context.emit(started, key=f"t{context.turn}:analysis.started")
-    house.require_bottle()
     mirror = house.mirror(view)
+    started = AnalysisStarted(base_commit=await _base(context, mirror, view, asked))
+    await context.emit(started, key=f"t{context.turn}:analysis.started")
+    view = await house.view(context.execution)
+    house.require_bottle()
     here = await ground.of_commit(house, view, mirror, view.base_commit)
     warming = asyncio.create_task(
         asyncio.to_thread(heavy.warm, wiring.protocol_of(ModelRef.parse(view.model)))
     )
+    ground.refuse_sampled(house, here.effective)
     context.say(f"{here.language}, tests by `{here.test_line}` ({here.command_source})")
     await _prepare(context, house, mirror, here)
     report, digest, cached = await running.base_report(
@@ -48,6 +57,16 @@ async def run(context: Context, house: House, asked: Work) -> Analysis:
         base_report=digest,
         failing_before=failing(report),
     )
+
+
+async def _base(context: Context, mirror: Mirror, view: ExecutionView, asked: Work) -> str:
+    """Where the base is now, when a person mended it and asks for the analysis afresh; else what it was.
+
+    Work that was saved on the old base stays on it: the deliverable merges the new one in.
+    """
+    if asked.fresh_from != "analyze" or last(await context.history(), StepCompleted) is not None:
+        return view.base_commit
+    return await asyncio.to_thread(deliverable.current_base, mirror, view)
 
 
 def failing(report: RunReport) -> tuple[str, ...]:

@@ -15,9 +15,10 @@ from boatwright.agents import registry
 from boatwright.agents.protocol import RoundLimits, RoundResult, StepRecord, Stop, Task
 from boatwright.bottle import checkout, snapshot
 from boatwright.bottle.protocol import Bottle
+from boatwright.config.policy import Policy
 from boatwright.git.mirror import Mirror
-from boatwright.rules import prompts
-from boatwright.stages import bottles, metering, wiring
+from boatwright.rules import paths, prompts
+from boatwright.stages import bottles, ground, metering, wiring
 from boatwright.stages.house import House, last
 from boatwright.values.chapters import Analysis, Built, Planned, Work
 from boatwright.values.context import Context
@@ -71,7 +72,8 @@ async def run(
     mirror = house.mirror(view)
     bottle = await _bottle(context, house, mirror, analysis, here)
     work = _Work(context, house, mirror, bottle, analysis.base_commit, here)
-    result = await work.run(view, prompt)
+    policy = (await ground.of_commit(house, view, mirror, analysis.base_commit)).policy
+    result = await work.run(view, prompt, policy)
     _park_if_it_must(result)
     return await _complete(context, house, number, result, work.commit)
 
@@ -138,7 +140,7 @@ class _Work:
         self._saver = snapshot.StepSaver(house.backend)
         self.commit = here.commit
 
-    async def run(self, view: ExecutionView, prompt: str) -> RoundResult:
+    async def run(self, view: ExecutionView, prompt: str, policy: Policy) -> RoundResult:
         provider = registry.provider(view.agent)
         async with wiring.model_wire(self._house, view, purpose="build") as wire:
             return await provider.run(
@@ -153,6 +155,7 @@ class _Work:
                     before_step=self._context.fence,
                     on_step=self._save,
                     say=self._context.say,
+                    may_run=lambda command: paths.command_allowed(command, policy),
                 )
             )
 
@@ -191,9 +194,9 @@ def _park_if_it_must(result: RoundResult) -> None:
     """Some stops are not the agent's: the round stays open and goes on when a person has helped."""
     code = _PARKS.get(result.stop)
     if code == "budget":
-        raise errors.BudgetExhausted(result.detail)
+        raise errors.BudgetExhausted(result.detail, next_moves=result.moves)
     if code is not None:
-        raise errors.Parked(result.detail or str(result.stop), code=code)
+        raise errors.Parked(result.detail or str(result.stop), code=code, next_moves=result.moves)
 
 
 async def _complete(context: Context, house: House, number: int, result: RoundResult, commit: str) -> Built:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from boatwright import crash, errors
+from boatwright.agents.protocol import Stop
 from boatwright.forge.protocol import Check, PullRequest
 from boatwright.rules import naming, pull_text
 from boatwright.rules.pull_text import PullText
@@ -18,6 +19,7 @@ from boatwright.values.chapters import Delivered, Gated, Planned, Verified
 from boatwright.values.context import Context
 from boatwright.values.events import (
     BranchPushed,
+    BuildCompleted,
     CommentPosted,
     EffectIntended,
     FeatureDelivered,
@@ -33,7 +35,7 @@ AUTHOR = "boatwright"
 async def run(
     context: Context, house: House, planned: Planned, verified: Verified, secured: Gated, reviewed: Gated
 ) -> Delivered:
-    _refuse(verified)
+    _refuse(verified, last(await context.history(), BuildCompleted))
     await metering.import_usage(house, context.execution)
     view = await house.view(context.execution)
     effects = _Effects(context, house, view, planned, verified, (secured.verdict, reviewed.verdict))
@@ -44,12 +46,15 @@ async def run(
     return await effects.finish(pull)
 
 
-def _refuse(verified: Verified) -> None:
+def _refuse(verified: Verified, built: BuildCompleted | None) -> None:
     """What a rule refused, or what does not exist, is never pushed."""
     if verified.refused:
         raise errors.Parked(f"the change was not pushed. {_why_refused(verified)}", code="refused")
     if not verified.commit:
-        raise errors.Parked("the agent left no change to deliver", code="no_change")
+        stop = built.stop_reason if built is not None else str(Stop.FINISHED)
+        why = "" if stop == Stop.FINISHED else f"; its last round ended with: {stop}"
+        code = "model_garbage" if stop == Stop.MODEL_GARBAGE else "no_change"
+        raise errors.Parked(f"the agent left no change to deliver{why}", code=code)
 
 
 def _why_refused(verified: Verified) -> str:

@@ -38,7 +38,7 @@ async def make(
     dates are those of the round's recorded end, so that a redo makes the same id.
     """
     when = _ended(await context.history(), built.round)
-    base = await asyncio.to_thread(_current_base, mirror, view)
+    base = await asyncio.to_thread(current_base, mirror, view)
     tree = await asyncio.to_thread(_tree_on, mirror, base, view.base_commit, built.commit)
     message = pull_text.commit_message(planned.plan, issue=view.issue, execution=view.id)
     author = Author(*house.settings.git_identity)
@@ -69,7 +69,7 @@ def _ended(history: Sequence[Event], number: int) -> datetime:
     raise errors.BoatwrightError(f"gate round {number} has no end in the ledger")
 
 
-def _current_base(mirror: Mirror, view: ExecutionView) -> str:
+def current_base(mirror: Mirror, view: ExecutionView) -> str:
     """Where the base branch is now; a base named by commit, or gone, stays what it was."""
     try:
         return mirror.fetch(view.base_ref)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 from boatwright.bottle import checkout, environment
 from boatwright.bottle.environment import Prepared
 from boatwright.bottle.protocol import Bottle
-from boatwright.config.policy import NetworkPolicy
-from boatwright.egress.client import WireSpec
 from boatwright.git.mirror import Mirror
+from boatwright.stages import way_out
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.values.context import Context
@@ -28,17 +24,22 @@ async def prepare(
     tree is the key, because a set-up may install the project itself; an environment made from head never serves base.
     """
     key = await asyncio.to_thread(_key, house, mirror, here, commit)
+    known = await asyncio.to_thread(environment.find, house.backend, key)
+    if known is not None:
+        return known
 
     async def lay(bottle: Bottle) -> None:
         await checkout.checkout(house.backend, bottle, mirror, commit=commit, base=base)
 
-    async with _network(context, house, here, key) as wire:
+    async with way_out.of_setup(context, house, here, key) as way:
         return await environment.prepare(
             house.backend,
             key=key,
             setup=here.setup_line,
             commit_tree_into=lay,
-            wire=wire,
+            wire=way.wire,
+            environment=way.environment,
+            binds=way.binds,
             limits=here.effective.limits,
             say=context.say,
         )
@@ -49,28 +50,3 @@ def _key(house: House, mirror: Mirror, here: Ground, commit: str) -> str:
     if here.setup_line:
         parts.append(mirror.tree_of(commit))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
-
-
-@asynccontextmanager
-async def _network(context: Context, house: House, here: Ground, key: str) -> AsyncIterator[Path | None]:
-    """The wire of a set-up: none without a set-up line or under ``deny_all``."""
-    if not here.setup_line or here.effective.network is NetworkPolicy.DENY_ALL:
-        yield None
-        return
-    view = await house.view(context.execution)
-    spec = WireSpec(
-        id=f"{context.execution}-setup-{key[:8]}",
-        execution=context.execution,
-        repository=view.repository,
-        agent=view.agent,
-        bottle=f"env-{key}",
-        purpose="setup",
-        network=str(here.effective.network),
-        hosts=here.effective.allow,
-    )
-    await house.wire.ensure()
-    directory = await house.wire.open(spec)
-    try:
-        yield directory
-    finally:
-        await house.wire.close(spec.id)

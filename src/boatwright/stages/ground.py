@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from boatwright import errors
+from boatwright.bottle.limits import Strength
 from boatwright.config import effective as effective_module
 from boatwright.config import policy as policy_module
 from boatwright.config.effective import Effective, Flags
@@ -14,9 +15,19 @@ from boatwright.git.mirror import Mirror
 from boatwright.rules import detect
 from boatwright.stages.house import House
 from boatwright.values.execution import ExecutionView
+from boatwright.values.process import Limit
 
 POLICY_CAP = 256 << 10
 SURVEY_CAP = 64 << 10
+LIMIT_KEYS = {
+    Limit.WALL: "wall",
+    Limit.CPU: "cpu",
+    Limit.MEMORY: "memory",
+    Limit.PIDS: "pids",
+    Limit.DISK: "disk",
+    Limit.OUTPUT: "output",
+}
+"""What a policy file calls each limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +68,24 @@ async def of_commit(house: House, view: ExecutionView, mirror: Mirror, commit: s
 async def effective_at(house: House, mirror: Mirror, commit: str, flags: Flags) -> Effective:
     """Only the policy against the ceiling: what a request is refused by before anything is written."""
     policy = await asyncio.to_thread(policy_at, mirror, commit)
-    return effective_module.effective(house.settings, policy, flags, house.environment)
+    effective = effective_module.effective(house.settings, policy, flags, house.environment)
+    await asyncio.to_thread(refuse_sampled, house, effective)
+    return effective
+
+
+def refuse_sampled(house: House, effective: Effective) -> None:
+    """A policy that demands hard limits is refused by a host that only samples one it names (or, naming none, any)."""
+    if not effective.hard_limits:
+        return
+    named = {name for name in LIMIT_KEYS.values() if getattr(effective.policy.limits, name) is not None}
+    for one in house.backend.capabilities():
+        name = LIMIT_KEYS[one.limit]
+        if one.strength is Strength.SAMPLED and (name in named or not named):
+            raise errors.MissingPart(
+                f"the policy demands hard limits, and this host only samples the one on {one.limit}: {one.by}",
+                subject=f"limits.{name}",
+                next_moves=("boatwright doctor", "take limits.hard out of .boatwright.yml"),
+            )
 
 
 def policy_at(mirror: Mirror, commit: str) -> Policy:
@@ -68,7 +96,11 @@ def policy_at(mirror: Mirror, commit: str) -> Policy:
     try:
         return policy_module.parse(data.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise errors.BadPolicy(f"{policy_module.FILE} is not UTF-8", subject=policy_module.FILE) from error
+        raise errors.BadPolicy(
+            f"{policy_module.FILE} is not UTF-8",
+            subject=policy_module.FILE,
+            next_moves=("save it as UTF-8 text and commit it to the base branch",),
+        ) from error
 
 
 def _look(house: House, mirror: Mirror, commit: str, flags: Flags) -> Ground:

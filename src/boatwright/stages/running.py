@@ -21,7 +21,7 @@ from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.values.context import Context
 from boatwright.values.process import ExecResult
-from boatwright.values.proof import RunReport
+from boatwright.values.proof import CaseOutcome, RunReport
 
 REPORTS = HOME / ".boatwright-report"
 """Where a runner leaves its report: in the bottle's own HOME, which lives no longer than the run."""
@@ -51,8 +51,16 @@ async def base_report(
     run = Run(f"{context.execution}-base", here.commit, here.commit, prepared)
     report = await run_tests(house, mirror, here, run)
     digest = await house.keep("report", report.model_dump_json().encode())
-    await asyncio.to_thread(_remember, known, digest)
+    if _stands(report):
+        await asyncio.to_thread(_remember, known, digest)
     return report, digest, False
+
+
+def _stands(report: RunReport) -> bool:
+    """Whether a later run may build on it. What a limit ended or what could not start is asked for again."""
+    return (
+        report.limit is None and report.exit_code not in {126, 127} and bool(report.count(CaseOutcome.PASSED))
+    )
 
 
 def _known(house: House, file: Path) -> str | None:

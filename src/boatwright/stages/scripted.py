@@ -20,13 +20,14 @@ async def ensure(house: House, script: Path) -> Path:
     """The socket of a scripted model for ``script``, started by this process if it does not run yet.
 
     It is reached through the wire like any provider and metered at its own price; no layer imports it.
+    ``errors.Parked`` (model_script) with file, line and key where the script cannot be used.
     """
     try:
         data = await asyncio.to_thread(script.read_bytes)
     except OSError as error:
         raise errors.Parked(
             f"the scripted model {script} cannot be read: {error.strerror}",
-            code="model_unavailable",
+            code="model_script",
             subject=str(script),
         ) from error
     name = hashlib.sha256(str(script).encode() + b"\0" + data).hexdigest()[:12]
@@ -66,7 +67,8 @@ async def _ready(process: asyncio.subprocess.Process, script: Path) -> None:
         line = b""
     if not line:
         complaint = (await process.stderr.read()).decode("utf-8", "replace").strip().splitlines()
-        raise errors.BadInput(
+        raise errors.Parked(
             f"the scripted model {script.name} did not start: {complaint[-1] if complaint else 'no word from it'}",
+            code="model_script",
             subject=str(script),
         )

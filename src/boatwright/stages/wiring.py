@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from boatwright import errors
 from boatwright.agents.protocol import ModelWire
+from boatwright.config import units
 from boatwright.egress.client import Upstream, WireSpec
 from boatwright.stages import scripted
 from boatwright.stages.house import House
@@ -16,6 +18,7 @@ from boatwright.values.usage import ModelRef
 KEYS = {"anthropic": "env:ANTHROPIC_API_KEY", "openai": "env:OPENAI_API_KEY"}
 BASES = {"anthropic": "ANTHROPIC_BASE_URL", "openai": "OPENAI_BASE_URL"}
 """The variables in which people name another address of a provider."""
+SILENCE = "BOATWRIGHT_MODEL_SILENCE"
 
 
 @asynccontextmanager
@@ -30,6 +33,7 @@ async def model_wire(house: House, view: ExecutionView, *, purpose: str) -> Asyn
         purpose=purpose,
         provider=model.provider,
         upstreams=(await upstream(house, model),),
+        prices=prices(house, model),
     )
 
     async def revive() -> None:
@@ -41,9 +45,30 @@ async def model_wire(house: House, view: ExecutionView, *, purpose: str) -> Asyn
     directory = await house.wire.open(spec)
     try:
         socket = directory / "wire.sock"
-        yield ModelWire(socket=socket, protocol=protocol_of(model), model=model, revive=revive)
+        yield ModelWire(socket, protocol_of(model), model, revive, silence(house))
     finally:
         await house.wire.close(spec.id)
+
+
+def prices(house: House, model: ModelRef) -> dict[str, dict[str, str]]:
+    """What settings.yml says a model costs, by kind of token; nothing where it says nothing."""
+    said = house.settings.models.prices.get(str(model))
+    if said is None:
+        return {}
+    return {model.name: {kind: str(usd) for kind, usd in said.model_dump(exclude_none=True).items()}}
+
+
+def silence(house: House) -> float | None:
+    """How long a model may say nothing in mid-answer, where this process was told."""
+    text = house.environment.get(SILENCE)
+    if not text:
+        return None
+    try:
+        return units.seconds(text)
+    except ValueError as error:
+        raise errors.BadInput(
+            f"{SILENCE} is not a time: it {error}", subject=SILENCE, next_moves=(f"unset {SILENCE}",)
+        ) from error
 
 
 def protocol_of(model: ModelRef) -> str:

@@ -8,6 +8,7 @@ delivered and look at everything the promise speaks of. Nothing here sleeps for 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -30,7 +31,7 @@ from boatwright.config.paths import StateDir
 from boatwright.egress.budget import Budgets
 from boatwright.ledger import Ledger
 from boatwright.ledger.leases import Lease, Leases
-from boatwright.ledger.tables import forge_comments, forge_pulls
+from boatwright.ledger.tables import forge_comments, forge_pulls, live_turns
 from boatwright.rules import naming
 from boatwright.values.clock import SystemClock, SystemIds
 from boatwright.values.event import Event
@@ -92,6 +93,7 @@ class Drill:
         self.repository = self.root / "paginate"
         self.script = self.root / "model.yml"
         self.token = self.root / "died"
+        self.nap = f"4.{secrets.randbelow(10**6):06d}"  # tells our agent's process from everybody else's
         self.ledger = Ledger.open(self.state, clock=SystemClock(), ids=SystemIds(), producer="drill")
 
     # --- the scene ---------------------------------------------------------------------------------------------
@@ -103,7 +105,9 @@ class Drill:
             shutil.copytree(sample, self.repository, ignore=shutil.ignore_patterns("__pycache__"))
         script = yaml.safe_load((package / "model.yml").read_text())
         if self.kill.part or self.kill.upgrade:
-            script["replies"].insert(1, {"say": "This takes a moment.", "tools": [{"bash": "sleep 4"}]})
+            script["replies"].insert(
+                1, {"say": "This takes a moment.", "tools": [{"bash": f"sleep {self.nap}"}]}
+            )
         self.script.write_text(yaml.safe_dump(script))
         plain = {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -187,9 +191,12 @@ class Drill:
         return "step.completed" in types and "build.completed" not in types
 
     def over(self) -> bool:
-        types = [event.type for event in self.history()]
+        """Delivered or parked, and no turn is live any more."""
         views = self.views()
-        return bool(views) and views[0].state in {State.DELIVERED, State.PARKED} and types[-1] == "turn.ended"
+        if not views or views[0].state not in {State.DELIVERED, State.PARKED}:
+            return False
+        with self.ledger.database.read() as reader:
+            return reader.execute(select(live_turns)).first() is None
 
     # --- killing ---------------------------------------------------------------------------------------------------
 
@@ -207,18 +214,19 @@ class Drill:
         return bool(pids)
 
     def _victims(self) -> Iterator[int]:
-        match self.kill.part:
+        """Whom to kill; nobody until the agent's program runs in its bottle."""
+        lines = dict(_processes())
+        asleep = [pid for pid, line in lines.items() if line[:2] == ["sleep", self.nap]]
+        above = {parent for pid in asleep for parent in _ancestors(pid)}
+        match self.kill.part if asleep else None:
             case Part.WORKER:
-                owner = {lease.pid for lease in self._leases()}
-                yield from [p.pid for p in self.processes if p.pid in owner and _has_bottle(p.pid)][:1]
+                yield from (process.pid for process in self.processes if process.pid in above)
             case Part.PROXY:
                 yield int((self.state.run / "proxy.lock").read_text().split()[0])
             case Part.AGENT:
-                yield from [pid for pid, line in _processes() if line[:2] == ["sleep", "4"]]
+                yield from asleep
             case Part.BOTTLE:
-                yield from [
-                    pid for pid, line in _processes() if line and "bwrap" in line[0] and _holds_sleep(pid)
-                ][:1]
+                yield from (pid for pid in above if "bwrap" in Path(lines.get(pid, [""])[0]).name)
 
     def _leases(self) -> list[Lease]:
         return list(Leases(self.ledger.database, self.state.run).all())
@@ -297,16 +305,15 @@ def run(kill: Kill) -> Aftermath:
         if not kill.upgrade:
             drill.worker()
         drill.submit()
-        died = True
         if not kill.at:
             drill.wait("the middle of the build", drill.in_the_middle)
-            died = drill.strike()
+            drill.wait("somebody to kill", drill.strike)
         drill.wait("the end", drill.over)
         broken = tuple(drill.broken())
         view, types = drill.views()[0], [event.type for event in drill.history()]
         return Aftermath(
             kill=kill,
-            died=drill.token.exists() if kill.at else died,
+            died=drill.token.exists() if kill.at else True,
             view=view,
             turns=types.count("turn.started"),
             steps=types.count("step.completed"),
@@ -338,26 +345,13 @@ def _processes() -> Iterator[tuple[int, list[str]]]:
                 continue
 
 
-def _children(pid: int) -> set[int]:
-    found: set[int] = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-            if parent == pid:
-                found |= {int(entry.name)} | _children(int(entry.name))
-    return found
-
-
-def _has_bottle(pid: int) -> bool:
-    lines = dict(_processes())
-    return any(lines.get(child, [""])[:2] == ["sleep", "4"] for child in _children(pid))
-
-
-def _holds_sleep(pid: int) -> bool:
-    return _has_bottle(pid)
+def _ancestors(pid: int) -> Iterator[int]:
+    while pid > 1:
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it ended while we looked
+            return
+        yield pid
 
 
 def every_kill() -> list[Kill]:

@@ -105,6 +105,7 @@ class ModelRef(BaseModel):
             raise errors.BadInput(
                 f"'{text}' is not a model: write anthropic:NAME, openai:NAME or scripted:FILE",
                 subject=text,
+                next_moves=("--model anthropic:NAME", "--model scripted:FILE"),
             )
         return cls(provider=provider, name=name)
 

@@ -143,7 +143,8 @@ async def _park(work: Turn, error: errors.BoatwrightError) -> str:
 _CODES: dict[type[errors.BoatwrightError], str] = {
     errors.BadPolicy: "policy",
     errors.AboveCeiling: "ceiling",
-    errors.BadInput: "policy",
+    errors.NotFound: "input",
+    errors.BadInput: "input",
     errors.Refused: "refused",
     errors.MissingPart: "host",
     errors.Conflict: "conflict",

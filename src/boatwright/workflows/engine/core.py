@@ -241,7 +241,9 @@ def _number(environment: Mapping[str, str], name: str, default: float) -> float:
     except ValueError:
         value = 0.0
     if value <= 0:
-        raise errors.BadInput(f"{name} is not a positive number: {text}", subject=name)
+        raise errors.BadInput(
+            f"{name} is not a positive number: {text}", subject=name, next_moves=(f"unset {name}",)
+        )
     return value
 
 
