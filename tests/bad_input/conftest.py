@@ -264,7 +264,7 @@ class Desk:
 
 @pytest.fixture(scope="session")
 def forking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The process that forks for each command; it ends with its standard input."""
+    """The process that forks for each command."""
     place = Path(tempfile.mkdtemp(prefix="bw-cli-")) / "s"
     process = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("forking_cli.py")), str(place)],

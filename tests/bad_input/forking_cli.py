@@ -15,15 +15,16 @@ import signal
 import socket
 import sys
 
-import boatwright.cli.app
-import boatwright.workflows.engine.durable  # noqa: F401  (imported once, here, instead of in every command)
+import boatwright.cli.app  # noqa: F401  (imported once, here, instead of in every command)
+from boatwright.agents import heavy
 from boatwright.cli import main
 
 ORDER_BYTES = 1 << 20
 
 
 def serve(path: str) -> None:
-    """Take one order per connection until standard input ends."""
+    """Take one order per connection, for ever."""
+    heavy.warm("openai")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path)
     listener.listen(16)

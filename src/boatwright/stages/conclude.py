@@ -18,8 +18,9 @@ async def run(context: Context, house: House, outcome: str) -> Settled:
     """Delivered and parked keep a frozen bottle for the next turn; an end destroys it."""
     await metering.import_usage(house, context.execution)
     released: list[str] = []
-    for purpose in ("plan", "build", "review"):
-        await house.wire.close(f"{context.execution}-{purpose}")
+    for wire in (await house.wire.status())["wires"]:  # those of killed workers stay open until they are told
+        if wire["execution"] == context.execution:
+            await house.wire.close(wire["id"])
     if outcome in ENDED:
         if await bottles.destroy(context, house, outcome):
             released.append(f"bottle {bottles.slug_of(context.execution)}")
