@@ -256,10 +256,9 @@ class Desk:
         """A model that mends the fault and shows it, failing on its way as told."""
         return self.script(TEST, FIX, faults=list(faults))
 
-    def settings(self, text: str, *, state: Path | None = None) -> None:
-        place = (state or self.state) / "settings.yml"
-        place.parent.mkdir(mode=0o711, exist_ok=True)
-        place.write_text(text)
+    def settings(self, text: str | bytes, *, state: Path | None = None) -> None:
+        (state or self.state).mkdir(mode=0o711, exist_ok=True)
+        self.write(state or self.state, {"settings.yml": text})
 
 
 @pytest.fixture(scope="session")

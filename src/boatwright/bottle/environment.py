@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from boatwright import errors
 from boatwright.bottle import store
+from boatwright.bottle.lines import Lines
 from boatwright.bottle.protocol import HOME, WORKSPACE, Bind, Bottle, BottleSpec
 from boatwright.values.process import ExecResult, Limits
 
@@ -32,6 +33,7 @@ ENV = PurePosixPath("/env")
 MODULES = "node_modules"
 _KEY = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 _SEED = PurePosixPath("/seed")
+_LOCK, _MAKING, _GONE = ".lock-", ".making-", ".gone-"
 _POLL = 0.1
 _TEMPORARY = str(HOME / ".temporary")
 _TAIL = 15
@@ -119,7 +121,7 @@ class Order:
 
     @property
     def making(self) -> Path:
-        return self.backend.state.environments / f".making-{self.key}"
+        return self.backend.state.environments / f"{_MAKING}{self.key}"
 
     @property
     def slug(self) -> str:
@@ -154,7 +156,7 @@ async def _once(order: Order) -> Prepared:
     if found is not None:
         return found
     order.backend.state.create()
-    async with _locked(order.backend.state.environments / f".lock-{order.key}"):
+    async with _locked(order.backend.state.environments / f"{_LOCK}{order.key}"):
         return _there(order.place) or await _make(order)
 
 
@@ -165,10 +167,24 @@ def find(backend: Bubblewrap, key: str) -> Prepared | None:
 
 def discard(backend: Bubblewrap, key: str) -> None:
     """Forget the environment of ``key``; bottles that use it now keep what they have open."""
-    gone = backend.state.environments / f".gone-{key}-{os.urandom(4).hex()}"
+    gone = backend.state.environments / f"{_GONE}{key}-{os.urandom(4).hex()}"
     with contextlib.suppress(FileNotFoundError):
         (backend.state.environments / key).rename(gone)
         store.erase(gone)
+
+
+def clear_left(backend: Bubblewrap, left: Path) -> None:
+    """Take away what a killed process left half made or half removed; what a live one is making stays."""
+    if left.name.startswith(_GONE):
+        store.erase(left)
+        return
+    lock = backend.state.environments / f"{_LOCK}{left.name.removeprefix(_MAKING)}"
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if _taken(descriptor):
+            store.erase(left)
+    finally:
+        os.close(descriptor)
 
 
 async def _make(order: Order) -> Prepared:
@@ -239,10 +255,24 @@ async def _venv(order: Order, bottle: BubblewrapBottle, env: Bind) -> bool:
 
 async def _seed(backend: Bubblewrap, python: str) -> Prepared:
     """A Python environment with pip and nothing else, made once per interpreter: its installation takes seconds."""
-    found = await asyncio.to_thread(os.stat, python)
-    told = f"{python} {found.st_size} {found.st_mtime_ns} {found.st_ino}"
+    told = await asyncio.to_thread(_identity, backend, python)
     key = f"python-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
     return await _once(Order(backend, key, None, _nothing, None, {}, Limits(), lambda _: None, seed=True))
+
+
+def programs(backend: Bubblewrap) -> tuple[str, ...]:
+    """Which interpreters this host shows to bottles now. What was made with others is not to be used with these."""
+    named = (backend.toolchain.python, backend.toolchain.node)
+    return tuple(_identity(backend, program) if program else "" for program in named)
+
+
+def _identity(backend: Bubblewrap, program: str) -> str:
+    """A program of the inside, as the host has it: where, and of which size, time and inode."""
+    inside = PurePosixPath(program)
+    binds = (bind for bind in backend.toolchain.binds if inside.is_relative_to(bind.target))
+    place = next((bind.source / inside.relative_to(bind.target) for bind in binds), Path(program))
+    found = place.stat()
+    return f"{program} {place} {found.st_size} {found.st_mtime_ns} {found.st_ino}"
 
 
 async def _nothing(_: Bottle) -> None:
@@ -332,6 +362,7 @@ def _seal(order: Order, made: Prepared) -> None:
 def _there(place: Path) -> Prepared | None:
     try:
         facts = json.loads((place / "prepared.json").read_bytes())
+        os.utime(place)  # in use: gc takes what was not for long
         log = (place / "log").read_bytes()
     except FileNotFoundError:
         return None
@@ -364,26 +395,3 @@ def _taken(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-class Lines:
-    """Bytes as they come, told line by line."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._rest = b""
-
-    def feed(self, chunk: bytes) -> None:
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        for line in lines:
-            self._tell(line)
-        if len(self._rest) > 4_096:  # a progress bar, not a line
-            self.end()
-
-    def end(self) -> None:
-        if self._rest:
-            self._tell(self._rest)
-        self._rest = b""
-
-    def _tell(self, line: bytes) -> None:
-        self._say(line.decode("utf-8", "replace").rstrip())

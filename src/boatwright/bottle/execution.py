@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -139,12 +140,20 @@ class Execution:
         )
 
 
+def _peak(used: resource.struct_rusage) -> int:
+    """The largest resident size in the tree, where the kernel's word for it says anything: a child is started
+    with the mark its parent has reached, so that only what is above ours is the bottle's own.
+    """
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used.ru_maxrss * 1024 if used.ru_maxrss > ours else 0
+
+
 def _trace(ended: Ended, fired: Limit | None, hits: tuple[int, int], dog: Watchdog) -> naming.Trace:
     return naming.Trace(
         exit_code=ended.exit_code,
         fired=fired,
         cpu_seconds=ended.used.ru_utime + ended.used.ru_stime,
-        peak_memory=max(ended.used.ru_maxrss * 1024, dog.memory),
+        peak_memory=max(_peak(ended.used), dog.memory),
         memory_kills=hits[0],
         refused_forks=hits[1],
         disk=dog.disk,

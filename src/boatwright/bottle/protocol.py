@@ -82,6 +82,10 @@ class Bottle(Protocol):
         """
         ...
 
+    async def stop(self) -> None:
+        """Kill whatever runs in it, whoever started it; the files stay."""
+        ...
+
     async def pause(self) -> None:
         """Stop every process of the bottle where it is (cgroup freezer, else SIGSTOP until none runs)."""
         ...

@@ -93,11 +93,17 @@ SURVEY_CAP = 64 << 10
 
 def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
-    days: Annotated[int, typer.Option(min=0, help="Keep what is younger.")] = 30,
+    days: Annotated[
+        int | None, typer.Option(min=0, help="Keep what is younger; default: retention of settings.yml.")
+    ] = None,
 ) -> int:
-    """Remove what nothing names any more: old artifacts, environments, bottles of finished executions."""
+    """Remove what nothing names any more: old artifacts, environments, bottles of finished executions.
+
+    Nothing of the last hour is touched, whatever is said: live work may be about to name it.
+    """
+    older = None if days is None else timedelta(days=days)
     with common.opened() as (house, _):
-        freed = asyncio.run(sweep.collect(house, older_than=timedelta(days=days), dry_run=dry_run))
+        freed = asyncio.run(sweep.collect(house, older_than=older, dry_run=dry_run))
         for kind, (count, size) in sorted(freed.items()):
             common.say(f"{kind:<14} {count:>6} {'would go' if dry_run else 'gone'}, {size / 1e6:.1f} MB")
     return 0

@@ -34,7 +34,8 @@ def cancel(
         view = house.ledger.executions.find(execution)
         common.wait(commands.cancel(house, engine, view.id, reason=reason, by=common.me()))
         common.say(f"{view.id} is told to stop")
-        return common.wait(carry_on(house, engine, view.id, quiet=True))
+        common.wait(carry_on(house, engine, view.id, quiet=True))
+    return 0
 
 
 def resume(execution: Execution, detach: Detach = False) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from boatwright import errors
 from boatwright.cli import common
 from boatwright.cli import run as run_command
+from boatwright.git import remote
 from boatwright.intake import request
 from boatwright.intake.request import Ask
 from boatwright.stages.house import House
@@ -63,7 +64,7 @@ async def _show_result(house: House, execution: str) -> None:
     common.say("look further:")
     moves = [f"{common.program()} show {execution}", f"{common.program()} events {execution}"]
     if view.pull_request is not None:
-        moves.append(f"{common.program()} pr diff {view.pull_request} --repo {view.source}")
+        moves.append(f"{common.program()} pr diff {view.pull_request} --repo {remote.shown(view.source)}")
     common.moves(moves)
 
 

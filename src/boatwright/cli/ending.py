@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from boatwright import errors
 from boatwright.cli import common
+from boatwright.git import remote
 from boatwright.rules.proof import EXIT_CODES
 from boatwright.stages.house import House
 from boatwright.values.events import GateAnswered, VerificationFailed, VerificationPassed
@@ -101,5 +102,6 @@ def _tell_pull_request(house: House, view: ExecutionView) -> None:
     for finding in () if view.ready else objections(house, view.id):
         common.say(f"  held back: {finding.rule}: {finding.observed}")
     common.say(f"  it is in {house.forge.push_url(view.repository)}")
-    common.say(f"  see it: boatwright pr diff {view.pull_request} --repo {view.source}")
-    common.say(f"  take it: boatwright pr checkout {view.pull_request} --repo {view.source}")
+    source = remote.shown(view.source)
+    common.say(f"  see it: boatwright pr diff {view.pull_request} --repo {source}")
+    common.say(f"  take it: boatwright pr checkout {view.pull_request} --repo {source}")

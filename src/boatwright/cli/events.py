@@ -11,7 +11,7 @@ from boatwright import errors
 from boatwright.cli import common
 from boatwright.stages.house import House
 from boatwright.values.event import Event
-from boatwright.values.state import FINISHED, State
+from boatwright.workflows.engine import Engine
 
 
 def events(
@@ -20,7 +20,7 @@ def events(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
     """Print what happened, in order. `boatwright events verify` checks the hash chain of every stream."""
-    with common.opened() as (house, _):
+    with common.opened() as (house, engine):
         if execution == "verify":
             return _verify(house, as_json=as_json)
         view = house.ledger.executions.find(execution)
@@ -31,7 +31,7 @@ def events(
         for event in stream:
             common.say(line(event))
         if follow:
-            _follow(house, view.id, stream[-1].sequence if stream else 0)
+            _follow(house, engine, view.id, stream[-1].sequence if stream else 0)
     return 0
 
 
@@ -49,7 +49,7 @@ def _verify(house: House, *, as_json: bool) -> int:
     return errors.Refused.exit_code if report.problems else 0
 
 
-def _follow(house: House, execution: str, sequence: int) -> None:
+def _follow(house: House, engine: Engine, execution: str, sequence: int) -> None:
     """Print what comes until the turn ends. Polls: a database file has nobody to wake us."""
     while True:
         for event in house.ledger.events.stream(execution, after=sequence):
@@ -57,8 +57,7 @@ def _follow(house: House, execution: str, sequence: int) -> None:
             sequence = event.sequence
             if event.type == "turn.ended":
                 return
-        view = house.ledger.executions.get(execution)
-        if view is not None and view.state in FINISHED | {State.DELIVERED, State.PARKED}:
+        if not engine.turns.live(execution) and not engine.inbox.waking(execution):
             return
         time.sleep(0.2)
 

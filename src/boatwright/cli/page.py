@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import singledispatch
 
 from boatwright.cli import common
+from boatwright.git import remote
 from boatwright.stages.house import House
 from boatwright.values import events
 from boatwright.values.event import Event
@@ -35,7 +36,7 @@ class Page:
 def tell(house: House, view: ExecutionView) -> None:
     """Print the whole story of an execution."""
     common.say(f"{view.id}  {view.state}  {view.title}")
-    common.say(f"  repository {view.source} at {view.base_ref} ({view.base_commit[:12]})")
+    common.say(f"  repository {remote.shown(view.source)} at {view.base_ref} ({view.base_commit[:12]})")
     common.say(
         f"  asked by {view.requested_by}, model {view.model}, agent {view.agent}, budget {view.budget}"
     )

@@ -9,6 +9,7 @@ import typer
 
 from boatwright import errors
 from boatwright.cli import common, ending
+from boatwright.git import remote
 from boatwright.intake import request
 from boatwright.intake.request import Accepted, Ask
 from boatwright.stages.house import House
@@ -63,7 +64,7 @@ async def _dry(house: House, ask: Ask) -> int:
     wanted, notices = await request.look(house, ask)
     for notice in notices:
         common.say(f"note: {notice}")
-    common.say(f"would run on {wanted.source} at {wanted.base_ref} ({wanted.base_commit[:12]})")
+    common.say(f"would run on {remote.shown(wanted.source)} at {wanted.base_ref} ({wanted.base_commit[:12]})")
     common.say(f"  request  {wanted.title}")
     common.say(f"  model    {wanted.model}, agent {wanted.agent}, budget {wanted.budget}")
     common.say(f"  setup    {wanted.setup_command or 'as the repository says'}")
@@ -84,8 +85,8 @@ def _announce(accepted: Accepted) -> None:
     wanted = accepted.request
     common.say(f"{accepted.execution}  {wanted.title}")
     common.say(
-        f"  on {wanted.source} at {wanted.base_ref} ({wanted.base_commit[:12]}), model {wanted.model}, "
-        f"budget {wanted.budget}"
+        f"  on {remote.shown(wanted.source)} at {wanted.base_ref} ({wanted.base_commit[:12]}), "
+        f"model {wanted.model}, budget {wanted.budget}"
     )
     for notice in accepted.notices:
         common.say(f"  note: {notice}")

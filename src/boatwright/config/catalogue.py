@@ -24,6 +24,10 @@ unknown key is an error that names its line and the nearest key there is.
 """
 
 
+NONE = type(None)
+"""The type of a key that takes no value: ``units.NotEnforced``."""
+
+
 def markdown() -> str:
     """Both files, key by key, with type and default."""
     variables = ", ".join(f"`{name}`" for name in sorted(VARIABLES.values()))
@@ -51,7 +55,8 @@ def _rows(model: type[BaseModel], prefix: str) -> list[str]:
         if isinstance(inner, type) and issubclass(inner, BaseModel) and prefix == "":
             rows += _rows(inner, f"{name}.")
         else:
-            rows.append(f"| `{prefix}{name}` | {_type(inner)} | {_default(field)} |")
+            kind = "refused: not enforced by this release" if inner is NONE else _type(inner)
+            rows.append(f"| `{prefix}{name}` | {kind} | {_default(field)} |")
     return rows
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from boatwright import errors
 from boatwright.config.policy import Block, Budget, NetworkPolicy, Pattern
-from boatwright.config.units import Bytes, Seconds
+from boatwright.config.units import Bytes, NotEnforced, Seconds
 from boatwright.values.process import Limits
 from boatwright.values.usage import Cap, ModelRef
 
@@ -23,7 +23,7 @@ Email = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^<>\
 
 
 class Budgets(Block):
-    """What may be spent. ``providers``: tokens per UTC day; plain form ``{claude: 5000000}`` means those."""
+    """What may be spent. ``providers``: tokens per UTC day of each agent; plain form ``{builtin: 5000000}``."""
 
     execution: Budget = EXECUTION_DEFAULT
     host_per_day: Budget = DAY_DEFAULT
@@ -117,14 +117,14 @@ class GitIdentity(Block):
 
 
 class Retention(Block):
-    """Days each kind of artifact is kept after its execution ended; 0 keeps for ever."""
+    """Days ``boatwright gc`` keeps each kind after its execution ended; 0 keeps for ever."""
 
     prompts: int = Field(default=90, ge=0)
     transcripts: int = Field(default=90, ge=0)
     reports: int = Field(default=180, ge=0)
     logs: int = Field(default=30, ge=0)
     freezes: int = Field(default=14, ge=0)
-    tapes: int = Field(default=30, ge=0)
+    tapes: NotEnforced = None
     environments: int = Field(default=14, ge=0)
 
 
@@ -132,7 +132,7 @@ class Settings(Block):
     """The whole file; every key has a default, so that no file is a valid file."""
 
     budget: Budgets = Budgets()
-    shutdown: Literal["cutoff", "freeze", "kill"] = "freeze"
+    shutdown: NotEnforced = None
     limits: LimitsSetting = LimitsSetting()
     network: NetworkSetting = NetworkSetting()
     models: Models = Models()
@@ -171,14 +171,14 @@ class Settings(Block):
 
     def refuse_above_ceiling(self, budget: Cap, *, field: str = "budget") -> Cap:
         """The budget, unless this host allows less: ``budget.execution`` where settings.yml sets it, and a
-        day's.
+        day's. A unit it does not name keeps the ceiling's value: dollars bind whoever speaks of tokens only.
 
-        A person at this host may go past the built-in default per execution.
+        A person at this host may go past the built-in default per execution, in the unit they name.
         """
         if "execution" in self.budget.model_fields_set:
             refuse_cap(field, budget, self.budget.execution, "budget.execution")
         refuse_cap(field, budget, self.budget.host_per_day, "budget.host_per_day")
-        return budget
+        return narrowed(self.budget.execution, budget)
 
 
 DEFAULT = Settings()
@@ -190,6 +190,14 @@ def refuse_cap(field: str, asked: Cap, allowed: Cap, setting: str) -> None:
     over_tokens = asked.tokens is not None and allowed.tokens is not None and asked.tokens > allowed.tokens
     if over_usd or over_tokens:
         raise above(field, str(asked), str(allowed), setting)
+
+
+def narrowed(ceiling: Cap, asked: Cap) -> Cap:
+    """What is asked for; the unit nobody spoke of stays as it stands in ``ceiling``."""
+    return Cap(
+        usd=asked.usd if asked.usd is not None else ceiling.usd,
+        tokens=asked.tokens if asked.tokens is not None else ceiling.tokens,
+    )
 
 
 def above(field: str, asked: str, allowed: str, setting: str) -> errors.AboveCeiling:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from boatwright.config.ceiling import Settings, above, refuse_cap
+from boatwright.config.ceiling import Settings, above, narrowed, refuse_cap
 from boatwright.config.policy import NetworkPolicy, Policy
 from boatwright.values.process import Limits
 from boatwright.values.usage import Cap
@@ -57,8 +57,6 @@ class Effective:
     hard_limits: bool
     network: NetworkPolicy
     allow: tuple[str, ...]
-    tests_wired: bool
-    """Whether the tests may use the network too. Otherwise they run with no wire."""
     gate_rounds: int
     policy: Policy
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -97,7 +95,6 @@ def effective(
         hard_limits=policy.limits.hard,
         network=network,
         allow=allow,
-        tests_wired=policy.network.tests and network is not NetworkPolicy.DENY_ALL,
         gate_rounds=_rounds(settings, policy, sources),
         policy=policy,
         sources=sources,
@@ -117,16 +114,8 @@ def _budget(settings: Settings, policy: Policy, picked: Cap | str | None, source
         return ceiling
     cap = Cap.parse(picked) if isinstance(picked, str) else picked
     if sources["budget"] == POLICY:
-        return _narrowed(ceiling, cap)
+        return narrowed(ceiling, cap)
     return settings.refuse_above_ceiling(cap, field="--budget")
-
-
-def _narrowed(ceiling: Cap, asked: Cap) -> Cap:
-    """Both bind: dollars of the host stay when the policy speaks of tokens only."""
-    return Cap(
-        usd=asked.usd if asked.usd is not None else ceiling.usd,
-        tokens=asked.tokens if asked.tokens is not None else ceiling.tokens,
-    )
 
 
 _LIMITS = {

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from boatwright import errors
 from boatwright.config import strict_yaml
-from boatwright.config.units import Bytes, Seconds
+from boatwright.config.units import Bytes, NotEnforced, Seconds
 from boatwright.values.usage import Cap, ModelRef
 
 FILE = ".boatwright.yml"
@@ -120,16 +120,10 @@ class LimitsPolicy(Block):
 
 
 class NetworkBlock(Block):
-    """Hosts for ``allow_list`` (``name``, ``name:port``, ``*.name``); whether tests may use the wire too."""
+    """Hosts for ``allow_list`` (``name``, ``name:port``, ``*.name``). They are for set-up: tests have no network."""
 
     allow: tuple[Pattern, ...] = ()
-    tests: bool = False
-
-
-class Labels(Block):
-    agent_pr_label: Line | None = None
-    task_label: Line | None = None
-    blocked_label: Line | None = None
+    tests: NotEnforced = None
 
 
 def cap(value: Any) -> Any:
@@ -165,7 +159,7 @@ class Policy(Block):
     allowed_commands: tuple[Line, ...] = ()
     network_policy: NetworkPolicy | None = None
     network: NetworkBlock = NetworkBlock()
-    labels: Labels = Labels()
+    labels: NotEnforced = None
     max_files_changed: int = Field(default=12, ge=1)
     max_diff_loc: int = Field(default=600, ge=1)
     max_loc_per_file: int = Field(default=250, ge=1)

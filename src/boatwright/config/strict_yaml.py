@@ -15,6 +15,8 @@ from boatwright import errors
 MAX_BYTES = 64 << 10
 MAX_NODES = 5_000
 MAX_DEPTH = 12
+NOT_ENFORCED = "not_enforced"
+"""The type of a problem that ``units.NotEnforced`` finds."""
 
 Place = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -133,6 +135,8 @@ def _problem(model: type[BaseModel], document: Document, problem: Any) -> errors
         return _unknown(model, document.file, line, place)
     if problem["type"] == "missing":
         return refuse(document.file, line, f"'{name}' is missing", f"add {place[-1]}: …")
+    if problem["type"] == NOT_ENFORCED:
+        return refuse(document.file, line, f"'{name}' is not enforced by this release", f"remove '{name}'")
     message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     given = problem.get("input")
     shown = f", not {given!r}"[:80] if isinstance(given, str | int | float | bool) else ""

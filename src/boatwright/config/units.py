@@ -6,6 +6,7 @@ import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3_600}
 _BYTES = {
@@ -45,3 +46,12 @@ def size(value: Any) -> int:
 
 Seconds = Annotated[float, BeforeValidator(seconds)]
 Bytes = Annotated[int, BeforeValidator(size)]
+
+
+def refuse_any(value: Any) -> None:
+    """Nothing is taken and then ignored: a key this release does not act on is an error wherever it stands."""
+    raise PydanticCustomError("not_enforced", "is not enforced by this release")
+
+
+NotEnforced = Annotated[None, BeforeValidator(refuse_any)]
+"""A key that has a name and a meaning, but that nothing acts on yet."""

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,11 @@ class WireClient:
         """What a wire refused, counted by target."""
         rows = await asyncio.to_thread(self._rows)
         return await asyncio.to_thread(rows.denials, wire)
+
+    async def prune_denials(self, before: datetime) -> int:
+        """Forget what closed wires refused before ``before``; returns how many rows that were."""
+        rows = await asyncio.to_thread(self._rows)
+        return await asyncio.to_thread(rows.prune_denials, before)
 
     def budgets(self) -> Budgets:
         """Accounts and usage rows: for reading, and for setting caps."""

@@ -27,7 +27,7 @@ from boatwright.egress.meter.protocol import Ask, Body, Reading
 from boatwright.egress.meter.protocol import Protocol as Metered
 from boatwright.egress.relay import Answer, Relay
 from boatwright.egress.spec import Upstream, WireSpec
-from boatwright.egress.upstream import Cut, Link, NoAnswer, Origin, Pool, Unreachable, origin
+from boatwright.egress.upstream import Cut, Link, NoAnswer, NotSent, Origin, Pool, Unreachable, origin
 from boatwright.rules import pricing
 from boatwright.rules.bound import Bound
 from boatwright.rules.bound import Refusal as Unbounded
@@ -185,8 +185,10 @@ class Gateway:
         )
 
     async def _send(self, where: Origin, call: Call, key: str | None, hold: Hold) -> Link:
-        """Send the call and wait for the head of an answer. A kept connection that went away is replaced,
-        once.
+        """Send the call and wait for the head of an answer.
+
+        A kept connection that went away before the whole call had left is replaced, once. After that the provider
+        may have done the work: the call is charged, and its client decides whether to ask again.
         """
         raw = protocol_module.encode(call.body)
         headers = _headers(where, call, key, len(raw))
@@ -194,7 +196,7 @@ class Gateway:
             try:
                 link = await self._house.pool.take(where, fresh=fresh)
             except Unreachable as error:
-                hold.sent = False  # whatever was sent before was sent to a connection that was already dead
+                hold.sent = False  # what was sent before was not the whole call
                 raise Refused("upstream", f"the model provider cannot be reached: {error}") from error
             hold.sent = True
             try:
@@ -202,7 +204,7 @@ class Gateway:
                 await link.peek()
             except NoAnswer as error:
                 link.close()
-                if link.reused:
+                if link.reused and isinstance(error, NotSent):
                     continue
                 raise Refused(
                     "upstream", "the model provider closed the connection without an answer"

@@ -1,7 +1,7 @@
 """Connections to model providers: kept alive, one call at a time each, HTTP/1.1.
 
-What went wrong tells who pays: :class:`Unreachable` was never sent, :class:`NoAnswer` answered no byte,
-:class:`Cut` ended inside an answer.
+What went wrong tells who pays: :class:`Unreachable` was never sent, :class:`NotSent` was not sent whole,
+:class:`NoAnswer` answered no byte, :class:`Cut` ended inside an answer.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import ipaddress
 import os
+import select
 import socket
 import ssl
 from collections.abc import Sequence
@@ -37,6 +38,10 @@ class Unreachable(Exception):
 
 class NoAnswer(Exception):
     """The connection ended before the first byte of an answer."""
+
+
+class NotSent(NoAnswer):
+    """The connection went away before the whole call had left: nobody can have answered, or billed, it."""
 
 
 class Cut(Exception):
@@ -115,12 +120,14 @@ class Link:
         self._writer = writer
         self._h11 = _client()
         self._heard = False
+        # A drained writer has given everything to the kernel: what fails before that was not sent whole.
+        writer.transport.set_write_buffer_limits(high=1, low=0)
         self._chunks: Chunks | None = None
         self._first = b""
         self._keeps = False
 
     async def send(self, target: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-        """Send one POST whole; ``NoAnswer`` when the connection has gone."""
+        """Send one POST whole; ``NotSent`` when the connection goes away before all of it has left."""
         self._heard = False
         request = h11.Request(method="POST", target=target, headers=list(headers))
         parts = [self._h11.send(event) for event in (request, h11.Data(data=body), h11.EndOfMessage())]
@@ -131,7 +138,7 @@ class Link:
         except TimeoutError as error:
             raise Cut from error
         except OSError as error:
-            raise NoAnswer from error
+            raise NotSent from error
 
     async def peek(self) -> None:
         """Wait for the first byte of the answer; ``NoAnswer`` when none comes."""
@@ -214,7 +221,12 @@ class Link:
 
     @property
     def stale(self) -> bool:
-        return self._writer.is_closing() or self._reader.at_eof()
+        """Whether it ended, or something came that nobody asked for: both are to be read on its socket."""
+        if self._writer.is_closing() or self._reader.at_eof():
+            return True
+        kept = select.poll()
+        kept.register(self._writer.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(kept.poll(0))
 
     def close(self) -> None:
         self._writer.transport.abort()

@@ -102,10 +102,19 @@ class Wires:
                 for row in rows
             ]
 
+    def prune_denials(self, before: datetime) -> int:
+        """Forget what wires refused that are closed, and refused last before ``before``; returns how many rows."""
+        with self._database.write() as connection:
+            gone = connection.execute(text(_PRUNE), {"place": self._place, "before": stamp(before)})
+            return gone.rowcount
+
 
 _SAVE = """
 INSERT INTO wires (place, id, spec, at) VALUES (:place, :id, :spec, :at)
 ON CONFLICT (place, id) DO UPDATE SET spec = excluded.spec, at = excluded.at"""
 _FORGET = "DELETE FROM wires WHERE place = :place AND id = :id"
 _ALL = "SELECT spec FROM wires WHERE place = :place ORDER BY id"
+_PRUNE = """
+DELETE FROM wire_denials WHERE place = :place AND at < :before
+AND wire NOT IN (SELECT id FROM wires WHERE place = :place)"""
 _DENIALS = "SELECT * FROM wire_denials WHERE place = :place AND wire = :wire ORDER BY at, target"

@@ -269,13 +269,12 @@ class LocalForge:
         return head
 
     async def _as_they_stand(self, repository: str, pulls: Sequence[PullRequest]) -> list[PullRequest]:
-        """An open pull request's head is where its branch is now, whoever pushed."""
+        """An open pull request's head is where its branch is now, whoever pushed; ready belongs to one commit."""
         if all(pull.state != "open" for pull in pulls):
             return list(pulls)
         heads = await asyncio.to_thread(self._bare(repository).heads)
         return [
-            replace(pull, head=heads.get(pull.branch, pull.head)) if pull.state == "open" else pull
-            for pull in pulls
+            _at(pull, heads.get(pull.branch, pull.head)) if pull.state == "open" else pull for pull in pulls
         ]
 
     # --- comments and checks -------------------------------------------------------------------------------
@@ -352,6 +351,11 @@ class LocalForge:
                 return body(connection)
 
         return await asyncio.to_thread(run)
+
+
+def _at(pull: PullRequest, head: str) -> PullRequest:
+    """The pull request with its branch at ``head``: a draft again when that is not the commit it was ready at."""
+    return replace(pull, head=head, draft=pull.draft or head != pull.head)
 
 
 def _title(text: str) -> str:

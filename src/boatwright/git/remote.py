@@ -90,7 +90,7 @@ class Remote:
 
     @property
     def shown(self) -> str:
-        return redact(self.address)
+        return shown(self.address)
 
     def program(self, name: str) -> tuple[str, ...]:
         """The option that names ``upload-pack`` or ``receive-pack`` where we start it ourselves: for a
@@ -114,6 +114,11 @@ class Remote:
                 environment={"GIT_CONFIG_GLOBAL": settings.name}, protocols=self.protocol, timeout=timeout,
                 config=_helper(fd), pass_fds=() if fd is None else (fd,),
             )  # fmt: skip
+
+
+def shown(source: str) -> str:
+    """A source as people may see it: a path as it is, a URL without user and password."""
+    return redact(source)
 
 
 def _locate(path: Path) -> tuple[Path, tuple[Path, ...]]:

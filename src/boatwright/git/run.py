@@ -162,7 +162,7 @@ def git(git_dir: Path, *arguments: str, call: Call | None = None) -> Ran:
 
 def redact(text: str) -> str:
     """``text`` without the user and password of any URL in it."""
-    return re.sub(r"://[^/@\s]*@", "://", text)
+    return re.sub(r"://[^/\s]*@", "://", text)  # up to the last @: a password may hold one
 
 
 def _start(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
 from boatwright import errors
+from boatwright.config.ceiling import narrowed
 from boatwright.forge.protocol import Comment, PullRequest
 from boatwright.intake import request
 from boatwright.stages.house import House
@@ -13,6 +15,9 @@ from boatwright.values.execution import ExecutionView
 from boatwright.values.state import FINISHED, State
 from boatwright.values.usage import Cap
 from boatwright.workflows.engine import Engine
+
+EVERY = 1_000_000
+"""How many executions a round looks at: all there are."""
 
 
 async def comment(
@@ -85,12 +90,29 @@ async def reconcile_one(house: House, engine: Engine, pull: PullRequest, *, by: 
 async def reconcile(house: House, engine: Engine) -> int:
     """The sweep: pull requests that were closed or merged while nobody could take the word."""
     told = 0
-    delivered = await asyncio.to_thread(house.ledger.executions.list, states=(State.DELIVERED, State.PARKED))
+    delivered = await asyncio.to_thread(
+        house.ledger.executions.list, states=(State.DELIVERED, State.PARKED), limit=EVERY
+    )
     for view in delivered:
         if view.pull_request is not None:
-            pull = await house.forge.pull_request(view.repository, view.pull_request)
-            told += await reconcile_one(house, engine, pull, by="forge")
+            with suppress(errors.BoatwrightError):  # one repository that is away does not end the round
+                pull = await house.forge.pull_request(view.repository, view.pull_request)
+                told += await reconcile_one(house, engine, pull, by="forge") or await hear(
+                    house, engine, view
+                )
     return told
+
+
+async def hear(house: House, engine: Engine, view: ExecutionView) -> int:
+    """Comments of people nobody told the execution of (a kill between the two rows); known ones are known by key."""
+    if view.pull_request is None:
+        return 0
+    new = 0
+    for said in await house.forge.comments(view.repository, view.pull_request):
+        if not said.marker:
+            key = f"comment:{view.repository}:{said.id}"
+            new += await _put(engine, view.id, "comment", key, said.author, {"text": said.body})
+    return new
 
 
 async def cancel(house: House, engine: Engine, execution: str, *, reason: str, by: str) -> bool:
@@ -101,7 +123,7 @@ async def cancel(house: House, engine: Engine, execution: str, *, reason: str, b
             subject=execution,
             next_moves=(f"boatwright show {execution}",),
         )
-    return await _put(engine, execution, "cancel", "cancel", by, {"reason": reason})
+    return await _put(engine, execution, "cancel", f"cancel:{house.ids.token()}", by, {"reason": reason})
 
 
 async def resume(house: House, engine: Engine, execution: str, *, by: str, private: bool = False) -> bool:
@@ -152,10 +174,8 @@ async def raise_budget(house: House, engine: Engine, execution: str, *, budget: 
             next_moves=(f"boatwright budget raise {execution} 10usd",),
         )
     house.settings.refuse_above_ceiling(budget)
-    budget = Cap(
-        usd=view.budget.usd if budget.usd is None else budget.usd,
-        tokens=view.budget.tokens if budget.tokens is None else budget.tokens,
-    )
+    # A cap of before the ceiling had both units gets the missing one from there.
+    budget = narrowed(narrowed(house.settings.budget.execution, view.budget), budget)
     await asyncio.to_thread(house.wire.budgets().set_cap, "execution", execution, budget, hard=True)
     await asyncio.to_thread(
         engine.note,

@@ -12,6 +12,7 @@ from boatwright.stages import metering
 from boatwright.stages.house import House
 from boatwright.values.state import FINISHED, State
 from boatwright.workflows.engine import Engine
+from boatwright.workflows.engine.durable import report
 
 EVERY_SECONDS = 30.0
 
@@ -20,8 +21,9 @@ async def once(house: House, engine: Engine) -> int:
     """One round: pull requests closed or merged meanwhile, usage rows not imported yet. Returns what was new."""
     new = await commands.reconcile(house, engine)
     live = [state for state in State if state not in FINISHED]
-    for view in await asyncio.to_thread(house.ledger.executions.list, states=live):
-        new += await metering.import_usage(house, view.id)
+    for view in await asyncio.to_thread(house.ledger.executions.list, states=live, limit=commands.EVERY):
+        with suppress(errors.BoatwrightError):  # its row is in dispute; the others are not
+            new += await metering.import_usage(house, view.id)
     return new
 
 
@@ -39,8 +41,10 @@ async def walking(house: House, engine: Engine, *, every: float = EVERY_SECONDS)
 
 async def _walk(house: House, engine: Engine, every: float) -> None:
     while True:
-        with suppress(
-            errors.BoatwrightError
-        ):  # the store is away, a row is in dispute: the next round sees it again
+        try:
             await once(house, engine)
+        except errors.BoatwrightError as error:  # the store is away: the next round sees it again
+            report(f"patrol: {error}")
+        except Exception as bug:  # noqa: BLE001  the edge of a task: the next round may succeed
+            report("the patrol broke", bug)
         await asyncio.sleep(every)

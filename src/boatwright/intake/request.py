@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from boatwright import errors
 from boatwright.agents import registry
-from boatwright.config.effective import Flags
+from boatwright.config.effective import ENVIRONMENT, FLAG, Effective, Flags
 from boatwright.git import worktree
 from boatwright.git.mirror import Mirror
 from boatwright.git.remote import Remote
@@ -58,7 +59,7 @@ async def look(house: House, ask: Ask) -> tuple[FeatureRequested, tuple[str, ...
         )
     repository, mirror = await open_repository(house, ask.repository)
     base_ref, commit = await asyncio.to_thread(mirror.fetch_base, ask.base)
-    await house.forge.add_repository(repository, source=mirror.source, default_branch=base_ref)
+    pinned = ask.base is not None and (await asyncio.to_thread(mirror.find, ask.base)).branch is None
     title, body = await _words(house, repository, ask)
     flags = Flags(
         model=ask.model, agent=ask.agent, budget=ask.budget, setup_command=ask.setup, test_command=ask.test
@@ -77,15 +78,21 @@ async def look(house: House, ask: Ask) -> tuple[FeatureRequested, tuple[str, ...
         text_digest=hashlib.sha256(f"{title}\0{body}".encode()).hexdigest(),
         base_ref=base_ref,
         base_commit=commit,
+        base_pinned=pinned,
         model=str(model),
         agent=effective.agent,
         budget=effective.budget,
-        setup_command=ask.setup,
-        test_command=ask.test,
+        setup_command=_typed(effective, "setup_command"),
+        test_command=_typed(effective, "test_command"),
         only_plan=ask.only_plan,
         requested_by=ask.by,
     )
     return request, await asyncio.to_thread(worktree.notices, mirror.source)
+
+
+def _typed(effective: Effective, name: str) -> str | None:
+    """What flag or environment said, fixed here: whoever works on it later has another environment."""
+    return getattr(effective, name) if effective.sources[name] in {FLAG, ENVIRONMENT} else None
 
 
 async def accept(house: House, engine: Engine, ask: Ask, *, private: bool) -> Accepted:
@@ -95,6 +102,9 @@ async def accept(house: House, engine: Engine, ask: Ask, *, private: bool) -> Ac
     """
     request, notices = await look(house, ask)
     execution = house.ids.execution_id()
+    await house.forge.add_repository(
+        request.repository, source=request.source, default_branch=request.base_ref
+    )
     await asyncio.to_thread(_set_caps, house, execution, request.budget)
     await asyncio.to_thread(engine.request, execution, request, private=private)
     return Accepted(execution=execution, request=request, notices=notices)
@@ -117,7 +127,10 @@ async def register(house: House, named: str) -> str:
 
 def resolve_source(text: str) -> str:
     """The top of the work tree a path is in, its links resolved, so that one repository has one name; a URL as it is."""
-    if "://" in text or text.startswith("git@"):
+    if "://" in text:
+        _refuse_secret(text)
+        return text
+    if text.startswith("git@"):
         return text
     path = Path(text).expanduser().absolute()
     if not path.is_dir():
@@ -127,6 +140,26 @@ def resolve_source(text: str) -> str:
             next_moves=("name a directory or a URL: --repo PATH",),
         )
     return Remote.of(path).address
+
+
+def _refuse_secret(url: str) -> None:
+    """A password in a URL would be written down with it, for ever. Over http a bare user name may be a token."""
+    scheme, _, rest = url.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    user, at, host = authority.rpartition("@")
+    port = re.sub(r"^\[[^\]]*\]", "", host).partition(":")[2]
+    secret = at and (":" in user or scheme.lower() in {"http", "https"})
+    if secret or (port and not port.isdecimal()):  # a password with a slash in it looks like a port
+        host = host.partition(":")[0]
+        about = f"the URL of the repository at {host}" if at else "the URL of the repository"
+        raise errors.BadInput(
+            f"{about} holds a user name or password, and what is asked for is written down",
+            subject=host if at else "",
+            next_moves=(
+                "use ssh and a key of your agent: --repo ssh://git@HOST/PATH",
+                "or clone it yourself and name the clone: --repo PATH",
+            ),
+        )
 
 
 def choose_model(house: House, asked: str | None) -> ModelRef:
@@ -194,5 +227,20 @@ def _set_caps(house: House, execution: str, cap: Cap) -> None:
 
 
 def set_host_cap(house: House) -> None:
-    """The host's day as settings.yml has it now: asked again whenever a person has work begin or go on."""
-    house.wire.budgets().set_cap("host", "*", house.settings.budget.host_per_day, hard=True)
+    """The host's day as settings.yml has it now, and each agent's: asked again whenever work begins or goes on."""
+    said = house.settings.budget
+    unknown = sorted(said.providers.keys() - set(registry.NAMES))
+    if unknown:
+        raise errors.BadInput(
+            f"'budget.providers.{unknown[0]}' of settings.yml is no agent of this release; "
+            f"there are: {', '.join(registry.NAMES)}",
+            subject=unknown[0],
+            next_moves=(f"remove '{unknown[0]}' from budget in {house.state.settings}",),
+        )
+    budgets = house.wire.budgets()
+    budgets.set_cap("host", "*", said.host_per_day, hard=True)
+    for name in registry.NAMES:
+        tokens = said.providers.get(name)
+        cap = None if tokens is None else Cap(tokens=tokens)
+        if cap != budgets.cap("agent", name, daily=True):
+            budgets.set_cap("agent", name, cap, hard=True, daily=True)

@@ -16,8 +16,10 @@ from boatwright.ledger.database import Database
 from boatwright.ledger.tables import canonical, from_text, inbox, live_turns, to_text
 from boatwright.values.clock import Clock
 
-STOPPING = ("cancel", "stop", "cut")
-"""Kinds a live turn obeys before its next step; the rest waits for the next turn."""
+STOPPING = ("cancel", "stop", "cut", "close", "merge")
+"""Kinds a live turn obeys at once: told to stop, or its pull request is decided."""
+QUIET = ("raise",)
+"""Kinds that wake nobody: they are facts for the next turn, not work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,10 @@ class Inbox:
         """Rows no turn has taken, oldest first."""
         return self._rows(execution, inbox.c.taken_turn.is_(None), connection)
 
+    def waking(self, execution: str, *, connection: Connection | None = None) -> list[Command]:
+        """Waiting rows that are reason enough for a turn; the quiet ones are taken along with the next of these."""
+        return self._rows(execution, inbox.c.taken_turn.is_(None) & inbox.c.kind.not_in(QUIET), connection)
+
     def of_turn(self, execution: str, turn: int, *, connection: Connection | None = None) -> list[Command]:
         return self._rows(execution, inbox.c.taken_turn == turn, connection)
 
@@ -104,7 +110,7 @@ class Inbox:
         before = to_text(self._clock.now() - older_than)
         live = select(live_turns.c.execution).where(live_turns.c.execution == inbox.c.execution).exists()
         query = select(inbox.c.execution).where(
-            inbox.c.taken_turn.is_(None), inbox.c.created <= before, ~live
+            inbox.c.taken_turn.is_(None), inbox.c.kind.not_in(QUIET), inbox.c.created <= before, ~live
         )
         with self._database.read() as reader:
             return list(reader.execute(query.distinct().order_by(inbox.c.execution)).scalars())

@@ -52,7 +52,7 @@ class Turns:
             if guard is not None and self._is_live(writer, execution, turn):
                 guard(writer)
             writer.execute(_row(execution, turn))
-            return bool(self._inbox.waiting(execution, connection=writer))
+            return bool(self._inbox.waking(execution, connection=writer))
 
     def supersede(
         self, execution: str, turn: int, *, queue: str, release: str, reason: str
@@ -109,7 +109,7 @@ class Turns:
     def _claim(self, writer: Connection, execution: str, queue: str, release: str) -> Claimed | None:
         last = self._lock(writer, execution)
         busy = select(live_turns.c.turn).where(live_turns.c.execution == execution)
-        if writer.execute(busy).first() or not self._inbox.waiting(execution, connection=writer):
+        if writer.execute(busy).first() or not self._inbox.waking(execution, connection=writer):
             return None
         turn = last + 1
         row = {

@@ -56,6 +56,7 @@ def _requested(payload: events.FeatureRequested, event: Event) -> ExecutionView:
         setup_command=payload.setup_command,
         test_command=payload.test_command,
         only_plan=payload.only_plan,
+        base_pinned=payload.base_pinned,
         requested_by=payload.requested_by,
         created=event.time,
         updated=event.time,

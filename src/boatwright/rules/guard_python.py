@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from boatwright.rules import guard_words
+from boatwright.rules import guard_reach, guard_words
+from boatwright.rules.guard_reach import constant as _constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +39,24 @@ class _Reader:
         self._names: dict[str, str] = {}
         self._test_side = test_side
         self._own_module: set[int] = set()
+        self._called: set[int] = set()
 
     def read(self, tree: ast.Module) -> None:
         for node in ast.walk(tree):
             self._import(node)
+        for node in ast.walk(tree):
+            self._alias(node)
+            if isinstance(node, ast.Call):
+                self._called.add(id(node.func))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                self._called.update(id(each) for each in node.decorator_list)
             if isinstance(node, ast.Subscript) and getattr(node.slice, "id", "") == "__name__":
                 self._own_module.add(id(node.value))  # sys.modules[__name__]: a module that looks at itself
         docstrings = {id(each) for each in _docstrings(tree)}
         for node in ast.walk(tree):
             if id(node) in docstrings:
                 continue
-            for look in (self._hook, self._write, self._call, self._read_of, self._string):
+            for look in (self._hook, self._write, self._call, self._reach, self._value, self._read_of, self._string):
                 look(node)
         for statement in _at_import(tree.body):
             self._exit_at_import(statement)
@@ -75,18 +83,20 @@ class _Reader:
         }:
             return self._reached(node)
         if isinstance(node, ast.Call) and self._dotted(node.func) == "vars" and node.args:
-            return self._dotted(node.args[0])
+            return f"{self._dotted(node.args[0])}.__dict__".removeprefix(".__dict__")
         if isinstance(node, ast.Subscript):
-            inner = self._dotted(node.value)
-            if inner == "sys.modules" and _constant(node.slice):
-                return _constant(node.slice)
-            return inner.removesuffix(".__dict__")
+            inner, key = self._dotted(node.value), _constant(node.slice)
+            if inner == "sys.modules" and key:
+                return key
+            is_namespace = inner.endswith(".__dict__") or inner == "__builtins__"
+            owner = inner.removesuffix(".__dict__")
+            return f"{owner}.{key}" if is_namespace and key else owner
         return ""
 
     def _reached(self, node: ast.Call) -> str:
         name = _constant(node.args[0]) if node.args else ""
         if self._dotted(node.func) != "getattr":
-            return name
+            return name or guard_words.COMPUTED
         if len(node.args) < 2:
             return ""
         inner, attribute = self._dotted(node.args[0]), _constant(node.args[1])
@@ -95,18 +105,33 @@ class _Reader:
     def _import(self, node: ast.AST) -> None:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                self._names[alias.asname or alias.name.partition(".")[0]] = (
-                    alias.name if alias.asname else alias.name.partition(".")[0]
-                )
+                first = alias.name.partition(".")[0]
+                self._bind(alias.asname or first, alias.name if alias.asname else first)
                 self._imported(node, alias.name)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             for alias in node.names:
-                self._names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                self._bind(alias.asname or alias.name, f"{node.module}.{alias.name}")
                 self._imported(node, f"{node.module}.{alias.name}")
+
+    def _bind(self, name: str, means: str) -> None:
+        """A name that once meant something guarded keeps doing so: which binding holds is not followed."""
+        if not guard_reach.is_watched(self._names.get(name, "")):
+            self._names[name] = means
+
+    def _alias(self, node: ast.AST) -> None:
+        """``T = unittest.TestCase``: another name for what is guarded."""
+        if not isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) or node.value is None:
+            return
+        means = self._dotted(node.value)
+        for target in _targets(node):
+            if isinstance(target, ast.Name) and target.id != means and guard_reach.is_watched(means):
+                self._bind(target.id, means)
 
     def _imported(self, node: ast.AST, name: str) -> None:
         """Code has no business with the runner; a test has, but not with its inside."""
-        if _is_runner(name) and not self._test_side:
+        if name.partition(".")[0] == "__main__":
+            self._add(node, "__main__ is imported, which is what runs the tests")
+        elif _is_runner(name) and not self._test_side:
             self._add(node, f"code imports the test runner ({name})")
 
     def _hook(self, node: ast.AST) -> None:
@@ -131,6 +156,9 @@ class _Reader:
                     self._add(node, f"{plain} is set")
             elif self._is_guarded(name):
                 self._add(node, f"{name} is written")
+            elif isinstance(target, ast.Attribute) and target.attr in guard_words.OUTCOMES:
+                if not name.startswith(("self.", "cls.")) or name.count(".") > 1:
+                    self._add(node, f"{target.attr} is written")
         if isinstance(node, ast.FunctionDef) and node.name == "load_tests":
             self._add(node, "load_tests is defined")
 
@@ -140,7 +168,7 @@ class _Reader:
             return False
         first = name.partition(".")[0]
         return (
-            first in {"builtins", "__builtins__"}
+            first in {"builtins", "__builtins__", guard_words.COMPUTED}
             or _is_runner(name)
             or any(name == each or name.startswith(f"{each}.") for each in guard_words.WRITES)
         )
@@ -148,14 +176,14 @@ class _Reader:
     def _call(self, node: ast.AST) -> None:
         if not isinstance(node, ast.Call):
             return
-        name = self._dotted(node.func)
+        name = self._dotted(node.func).removeprefix("builtins.").removeprefix("__builtins__.")
         if name in guard_words.EXITS or (self._test_side and name in guard_words.TEST_SIDE_EXITS):
             self._add(node, f"{name} is called")
-        elif name in {"exec", "eval", "compile", "__import__", "importlib.import_module"}:
+        elif name in guard_words.TEXT_RUNNERS or name == "importlib.import_module":
             self._hidden(node, name)
         elif name in guard_words.LOADERS:
             self._load(node, name)
-        elif name in guard_words.SETTERS or name.endswith((".setattr", ".delattr", ".patch.object")):
+        elif name in guard_words.SETTERS or name.endswith((".setattr", ".delattr", "patch.object", "patch.multiple")):
             self._set(node, name)
         elif name.endswith("patch") and node.args and _is_runner(_constant(node.args[0])):
             self._add(node, f"{_constant(node.args[0])} is patched")
@@ -164,9 +192,26 @@ class _Reader:
 
     def _load(self, node: ast.Call, name: str) -> None:
         """A file that is loaded by its name is read here only if it is a .py file."""
-        literals = [_constant(inner) for inner in ast.walk(node)]
-        if not any(text.endswith(".py") for text in literals):
+        if not guard_reach.names_python(node, guard_words.LOADERS[name]):
             self._add(node, f"{name} loads what cannot be read here")
+
+    def _reach(self, node: ast.AST) -> None:
+        """Computed names and other ways round the front door."""
+        if isinstance(node, ast.Call | ast.Subscript):
+            for what in guard_reach.round_about(node, self._dotted, test_side=self._test_side):
+                self._add(node, what)
+
+    def _value(self, node: ast.AST) -> None:
+        """What must not be called must not be handed on either."""
+        if not isinstance(node, ast.Name | ast.Attribute) or not isinstance(node.ctx, ast.Load):
+            return
+        if isinstance(node, ast.Attribute) and node.attr in guard_words.ANYWHERE:
+            self._add(node, f"every class is reached ({node.attr})")
+        if id(node) in self._called:
+            return
+        name = self._dotted(node).removeprefix("builtins.").removeprefix("__builtins__.")
+        if name in guard_words.EXITS or name in guard_words.TEXT_RUNNERS:
+            self._add(node, f"{name} is handed on")
 
     def _set(self, node: ast.Call, name: str) -> None:
         """``setattr`` stays; what a test's monkeypatch or patch sets is undone, so only the runner itself is
@@ -179,20 +224,26 @@ class _Reader:
             if _is_runner(target) or (not undone and self._is_guarded(target)):
                 self._add(node, f"{target} is written by {name}")
                 return
+        if second in guard_words.OUTCOMES and not undone:
+            self._add(node, f"{second} is written by {name}")
 
     def _mutate(self, node: ast.Call, name: str) -> None:
         owner, _, method = name.rpartition(".")
         if method not in guard_words.MUTATORS or owner == "pytest":
             return
-        if self._is_guarded(owner):
+        if self._is_guarded(owner.removesuffix(".__dict__")):
             self._add(node, f"{owner} is written by {name}")
 
     def _hidden(self, node: ast.Call, name: str) -> None:
         """Text run as code can be anything; a name that is spelled out is looked at like an import."""
         literal = _constant(node.args[0]) if node.args else ""
-        if not literal and (name == "exec" or (name in {"eval", "__import__"} and not self._test_side)):
+        if not literal and (
+            name == "exec" or (name in guard_words.TEXT_RUNNERS and not self._test_side)
+        ):
             self._add(node, f"{name} runs what cannot be read here")
-        elif literal and _is_runner(literal) and not self._test_side:
+        elif literal.partition(".")[0] == "__main__" or (
+            literal and _is_runner(literal) and not self._test_side
+        ):
             self._add(node, f"code imports the test runner ({literal})")
         elif literal and name in {"exec", "eval"} and re.search(r"\bimport\b|__import__|sys\.", literal):
             self._add(node, f"{name} runs {literal[:40]!r}")
@@ -224,21 +275,14 @@ class _Reader:
                 self._add(inner, "the process is ended while a module is imported")
 
 
-def _is_runner(name: str) -> bool:
-    if any(name == each or name.startswith(f"{each}.") for each in guard_words.HARMLESS):
-        return False
-    return name.partition(".")[0] in guard_words.RUNNER_PACKAGES
-
-
-def _constant(node: ast.AST) -> str:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+_is_runner = guard_reach.is_runner
 
 
 def _targets(node: ast.AST) -> Iterator[ast.expr]:
     if isinstance(node, ast.Assign | ast.Delete):
         for target in node.targets:
             yield from target.elts if isinstance(target, ast.Tuple | ast.List) else (target,)
-    elif isinstance(node, ast.AugAssign | ast.AnnAssign | ast.For | ast.AsyncFor):
+    elif isinstance(node, ast.AugAssign | ast.AnnAssign | ast.For | ast.AsyncFor | ast.NamedExpr):
         yield node.target
     elif isinstance(node, ast.With | ast.AsyncWith):
         yield from (item.optional_vars for item in node.items if item.optional_vars)

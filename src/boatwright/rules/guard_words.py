@@ -7,8 +7,15 @@ from __future__ import annotations
 import re
 
 RUNNER_PACKAGES = frozenset(
-    {"_pytest", "pytest", "pluggy", "unittest", "xdist", "doctest", "nose", "nose2", "trial"}
+    {"_pytest", "pytest", "pluggy", "unittest", "xdist", "doctest", "nose", "nose2", "trial", "__main__"}
 )
+"""``__main__`` is whatever runs the tests. A file may be called so; nobody may import it."""
+MODULES = frozenset({"os", "sys", "builtins", "__builtins__", "__main__"})
+"""Modules of which no attribute may be reached by a computed name."""
+COMPUTED = "<computed>"
+"""Stands for a module that was imported by a computed name: it can be any."""
+TAKES_MODULE = frozenset({"getattr", "hasattr", "setattr", "delattr", "vars", "dir", "repr", "str", "id", "type"})
+TEXT_RUNNERS = frozenset({"exec", "eval", "compile", "__import__"})
 HARMLESS = frozenset({"unittest.mock"})
 HOOK = re.compile(
     r"pytest_(?:runtest|collect|pycollect|generate_tests|make_|fixture_|session|report|terminal|warning|exception"
@@ -17,7 +24,7 @@ HOOK = re.compile(
 )
 STRINGS = re.compile(
     r"PYTEST_(?:ADDOPTS|CURRENT_TEST|PLUGINS|DISABLE|DEBUG|VERSION)|BOATWRIGHT_REPORT|/opt/boatwright|boatwright-report"
-    r"|--?junit-?xml|\bjunit\.xml|NODE_OPTIONS|NODE_TEST_CONTEXT|unittest_report|^PYTHON(?:STARTUP|PATH|HOME)$"
+    r"|--?junit-?xml|\bjunit\.xml|NODE_OPTIONS|NODE_TEST_CONTEXT|unittest_report|(?:^|[/*])\*[^/]*\.xml$|^PYTHON(?:STARTUP|PATH|HOME)$"
 )
 EXITS = frozenset(
     {
@@ -45,10 +52,29 @@ EXITS = frozenset(
         "os.execvp",
         "os.execl",
         "os.execlp",
+        "os.execlpe",
+        "os.execvpe",
+        "os.execle",
+        "gc.get_referents",
+        "ctypes.CDLL",
         "ctypes.PyDLL",
+        "ctypes.WinDLL",
+        "ctypes.cdll",
+        "ctypes.pydll",
         "ctypes.pythonapi",
+        "ctypes.cdll.LoadLibrary",
+        "ctypes.pydll.LoadLibrary",
+        "code.InteractiveInterpreter",
+        "code.InteractiveConsole",
+        "code.interact",
+        "code.compile_command",
+        "codeop.compile_command",
+        "codeop.CommandCompiler",
+        "codeop.Compile",
+        "threading._shutdown",
     }
 )
+"""Refused where they are called and where they are used as a value."""
 TEST_SIDE_EXITS = frozenset(
     {
         "os.kill",
@@ -75,7 +101,29 @@ WRITES = frozenset(
         "sys.addaudithook",
     }
 )
-FRAMES = frozenset({"f_back", "f_globals", "f_builtins", "f_locals", "tb_frame", "gi_frame", "cr_frame"})
+FRAMES = frozenset(
+    {"f_back", "f_globals", "f_builtins", "f_locals", "tb_frame", "gi_frame", "cr_frame", "__globals__"}
+)
+ANYWHERE = frozenset({"__subclasses__"})
+"""Attributes that lead to every class there is, refused in tests too."""
+OUTCOMES = frozenset(
+    {
+        "__code__",
+        "addError",
+        "addExpectedFailure",
+        "addFailure",
+        "addSkip",
+        "addSubTest",
+        "addSuccess",
+        "addUnexpectedSuccess",
+        "failureException",
+        "wasSuccessful",
+    }
+)
+"""Attributes that say how a test ended: defined in a class they are ordinary, written from outside not."""
+REACHING = re.compile(r"^(?:_exit|f_back|f_globals|f_builtins|__globals__|__subclasses__|__builtins__|__main__)$")
+"""Names that code spells out only to get at the attribute behind them."""
+SEARCHES = frozenset({"glob", "rglob", "iglob", "iterdir", "walk", "listdir", "scandir"})
 MUTATORS = frozenset(
     {
         "pop",
@@ -113,18 +161,20 @@ SETTERS = frozenset(
 )
 LASTING = frozenset({"setattr", "delattr", "object.__setattr__", "type.__setattr__"})
 """Of those, the ones nobody undoes after the test."""
-LOADERS = frozenset(
-    {
-        "runpy.run_path",
-        "importlib.machinery.SourceFileLoader",
-        "importlib.machinery.SourcelessFileLoader",
-        "importlib.machinery.ExtensionFileLoader",
-        "importlib.util.spec_from_file_location",
-        "importlib.util.spec_from_loader",
-        "zipimport.zipimporter",
-        "marshal.loads",
-        "types.CodeType",
-        "site.addsitedir",
-    }
-)
-"""What makes a module of a file, or of bytes, whatever it is called."""
+LOADERS: dict[str, tuple[int, str] | None] = {
+    "runpy.run_path": (0, "path_name"),
+    "importlib.machinery.SourceFileLoader": (1, "path"),
+    "importlib.util.spec_from_file_location": (1, "location"),
+    "importlib.machinery.SourcelessFileLoader": None,
+    "importlib.machinery.ExtensionFileLoader": None,
+    "importlib.util.spec_from_loader": None,
+    "zipimport.zipimporter": None,
+    "marshal.loads": None,
+    "marshal.load": None,
+    "types.CodeType": None,
+    "types.FunctionType": None,
+    "site.addsitedir": None,
+}
+"""What makes a module of a file, or of bytes, whatever it is called; where it takes the file's path."""
+JOINS = frozenset({"join", "joinpath", "Path", "PurePath", "PosixPath", "str", "fspath", "abspath", "realpath", "normpath"})
+"""Calls whose last argument ends the path they give."""

@@ -39,7 +39,7 @@ async def run(context: Context, house: House, asked: Work) -> Analysis:
     )
     ground.refuse_sampled(house, here.effective)
     context.say(f"{here.language}, tests by `{here.test_line}` ({here.command_source})")
-    await _prepare(context, house, mirror, here)
+    await _prepare(context, house, mirror, here, afresh=asked.fresh_from == "analyze")
     report, digest, cached = await running.base_report(
         context, house, mirror, here, afresh=asked.fresh_from == "analyze"
     )
@@ -75,8 +75,12 @@ def failing(report: RunReport) -> tuple[str, ...]:
     )
 
 
-async def _prepare(context: Context, house: House, mirror: Mirror, here: Ground) -> None:
-    prepared = await environments.prepare(context, house, mirror, here, here.commit, here.commit)
+async def _prepare(
+    context: Context, house: House, mirror: Mirror, here: Ground, *, afresh: bool
+) -> None:
+    prepared = await environments.prepare(
+        context, house, mirror, here, here.commit, here.commit, afresh=afresh
+    )
     crash.point("environment.prepared")
     event = EnvironmentPrepared(
         key=prepared.key,

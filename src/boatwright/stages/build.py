@@ -26,6 +26,7 @@ from boatwright.values.event import Event
 from boatwright.values.events import (
     BuildCompleted,
     BuildStarted,
+    CommandReceived,
     GateAnswered,
     StepCompleted,
     VerificationFailed,
@@ -59,7 +60,7 @@ async def run(
         return done
     here = await _where(house, history, number, analysis.base_commit)
     view = await house.view(context.execution)
-    words = asked.words if attempt == 1 else ()
+    words = unheard(history)
     prompt = prompts.build(
         view, planned.plan, round=number, findings=findings_of(history, number - 1), words=words
     )
@@ -70,6 +71,8 @@ async def run(
     if here.begun and not words:
         prompt = ""
     mirror = house.mirror(view)
+    if here.step:  # a kill between an event and its ref leaves the ref behind
+        await asyncio.to_thread(mirror.set_work, context.execution, here.commit)
     bottle = await _bottle(context, house, mirror, analysis, here)
     work = _Work(context, house, mirror, bottle, analysis.base_commit, here)
     policy = (await ground.of_commit(house, view, mirror, analysis.base_commit)).policy
@@ -114,6 +117,19 @@ def findings_of(history: Sequence[Event], number: int) -> tuple[Finding, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def unheard(history: Sequence[Event]) -> tuple[str, ...]:
+    """Comments that no saved step has heard: those after the last prompt that led to one."""
+    prompted = heard = 0
+    for event in history:
+        if isinstance(event.payload, BuildStarted):
+            prompted = event.sequence
+        elif isinstance(event.payload, StepCompleted):
+            heard = prompted
+    said = (event for event in history if event.sequence > heard)
+    received = [e.payload for e in said if isinstance(e.payload, CommandReceived)]
+    return tuple(command.text for command in received if command.kind == "comment")
+
+
 async def _where(house: House, history: Sequence[Event], number: int, base: str) -> Round:
     step = last(history, StepCompleted)
     if step is None:
@@ -125,6 +141,7 @@ async def _where(house: House, history: Sequence[Event], number: int, base: str)
 async def _bottle(context: Context, house: House, mirror: Mirror, analysis: Analysis, here: Round) -> Bottle:
     """The execution's bottle, thawed if it is frozen, its workspace laid anew from the last completed step."""
     bottle = await bottles.of_agent(context, house, mirror, analysis)
+    await bottle.stop()  # what a worker that is gone, or asleep, left running in it
     await checkout.checkout(house.backend, bottle, mirror, commit=here.commit, base=analysis.base_commit)
     return bottle
 

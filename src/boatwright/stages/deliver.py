@@ -11,6 +11,7 @@ import asyncio
 from boatwright import crash, errors
 from boatwright.agents.protocol import Stop
 from boatwright.forge.protocol import Check, PullRequest
+from boatwright.git.mirror import Mirror
 from boatwright.rules import naming, pull_text
 from boatwright.rules.pull_text import PullText
 from boatwright.stages import metering
@@ -85,21 +86,47 @@ class _Effects:
     async def _intend(self, effect: str, kind: str, target: str) -> None:
         await self._context.fence()
         intended = EffectIntended(effect=effect, kind=kind, target=target)
-        await self._context.emit(intended, key=f"{self._turn}:intend:{effect}")
+        await self._context.emit(intended, key=f"{self._turn}:intend:{effect}:{target}")
         crash.point("deliver.intended")
 
     async def push(self) -> None:
         """Naturally unique: the branch is ours by name, moved only from the head we pushed last."""
         commit = self._verified.commit
-        await self._intend("push", "naturally unique", self._branch)
         mirror = self._house.mirror(self._view)
-        before = last(await self._context.history(), BranchPushed)
-        old = before.commit if before is not None else None
         url = self._house.forge.push_url(self._view.repository)
+        old = await self._look_at_branch(mirror, url)
+        await self._hide_until_judged()
+        await self._intend("push", "naturally unique", f"{self._branch}@{commit}")
         await asyncio.to_thread(mirror.push, url, commit, self._branch, old)
         crash.point("deliver.pushed")
         pushed = BranchPushed(branch=self._branch, commit=commit, old=old)
         await self._context.emit(pushed, key=f"branch.pushed:{commit}")
+
+    async def _look_at_branch(self, mirror: Mirror, url: str) -> str | None:
+        """The head the lease is taken on: ours by record (pushed, or intended by somebody killed meanwhile).
+
+        A branch of that name that is not ours, left by an earlier execution of the issue, is left alone: ours gets
+        another name. Somebody else's commit on our branch is a conflict for people.
+        """
+        history = await self._context.history()
+        pushed = [e.payload.commit for e in history if isinstance(e.payload, BranchPushed)]
+        intended = [e.payload for e in history if isinstance(e.payload, EffectIntended)]
+        meant = [intent.target.rpartition("@") for intent in intended if intent.effect == "push"]
+        ours = {*pushed, *(commit for _, _, commit in meant)}
+        if meant:
+            self._branch = meant[-1][0]
+        there = await asyncio.to_thread(mirror.remote_head, url, self._branch)
+        if there is not None and not ours and there != self._verified.commit:
+            self._branch = f"{self._branch}-{self._view.id[-6:]}"
+            there = await asyncio.to_thread(mirror.remote_head, url, self._branch)
+        return there if there is None or there in ours else (pushed[-1] if pushed else None)
+
+    async def _hide_until_judged(self) -> None:
+        """A pull request that is open already is a draft while its branch moves: ready belongs to one commit."""
+        if self._view.pull_request is not None:
+            pull = await self._house.forge.pull_request(self._view.repository, self._view.pull_request)
+            if pull.state == "open" and not pull.draft and pull.head != self._verified.commit:
+                await self._house.forge.update_pull_request(self._view.repository, pull.number, draft=True)
 
     async def propose(self) -> PullRequest:
         """Naturally unique: found by its head branch before one is opened."""
@@ -107,7 +134,7 @@ class _Effects:
         repository, forge = self._view.repository, self._house.forge
         text = await self._text()
         pull = await forge.find_pull_request(repository, branch=self._branch)
-        if pull is None:
+        if pull is None or (pull.state != "open" and pull.number != self._view.pull_request):
             pull = await forge.open_pull_request(
                 repository,
                 title=pull_text.title(text),

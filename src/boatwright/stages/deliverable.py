@@ -70,7 +70,9 @@ def _ended(history: Sequence[Event], number: int) -> datetime:
 
 
 def current_base(mirror: Mirror, view: ExecutionView) -> str:
-    """Where the base branch is now; a base named by commit, or gone, stays what it was."""
+    """Where the base branch is now; a base named by tag or commit, or gone, stays what it was."""
+    if view.base_pinned:
+        return view.base_commit
     try:
         return mirror.fetch(view.base_ref)
     except errors.BadInput:

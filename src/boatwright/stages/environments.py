@@ -14,15 +14,21 @@ from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.values.context import Context
 
+RENEWED = "renewed-"
+"""A file of this name, with a key, says that a person had its environment made afresh."""
+
 
 async def prepare(
-    context: Context, house: House, mirror: Mirror, here: Ground, commit: str, base: str
+    context: Context, house: House, mirror: Mirror, here: Ground, commit: str, base: str, *, afresh: bool = False
 ) -> Prepared:
     """The environment for ``commit``'s tree, set up by the lines of ``here``.
 
     Made from the commit in its own bottle: what only an agent installed is not in it. With a set-up line the whole
     tree is the key, because a set-up may install the project itself; an environment made from head never serves base.
+    ``afresh`` makes a new one beside what may still be in use; from then on that one is the one for this commit.
     """
+    if afresh:
+        await asyncio.to_thread(_renew, house, mirror, here, commit)
     key = await asyncio.to_thread(_key, house, mirror, here, commit)
     known = await asyncio.to_thread(environment.find, house.backend, key)
     if known is not None:
@@ -46,7 +52,30 @@ async def prepare(
 
 
 def _key(house: House, mirror: Mirror, here: Ground, commit: str) -> str:
-    parts = [house.backend.name, here.language, here.setup_line or ""]
+    found = _found(house, mirror, here, commit)
+    try:
+        token = (house.state.environments / f"{RENEWED}{found}").read_text("ascii")
+    except FileNotFoundError:
+        return found
+    return _digest(found, token)
+
+
+def _found(house: House, mirror: Mirror, here: Ground, commit: str) -> str:
+    """What an environment hangs on: the programs it was made with, the network it saw, its commands and files."""
+    parts = [house.backend.name, *environment.programs(house.backend), here.language, here.setup_line or ""]
     if here.setup_line:
-        parts.append(mirror.tree_of(commit))
+        parts += [str(here.effective.network), *here.effective.allow, mirror.tree_of(commit)]
+    return _digest(*parts)
+
+
+def _renew(house: House, mirror: Mirror, here: Ground, commit: str) -> None:
+    """Have the next key be a new one. Nothing is removed here: a bottle may be using what there is."""
+    file = house.state.environments / f"{RENEWED}{_found(house, mirror, here, commit)}"
+    token = house.ids.token()
+    fresh = file.with_name(f".{file.name}-{token}")
+    fresh.write_text(token, "ascii")
+    fresh.replace(file)
+
+
+def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

@@ -104,9 +104,7 @@ def policy_at(mirror: Mirror, commit: str) -> Policy:
 
 
 def _look(house: House, mirror: Mirror, commit: str, flags: Flags) -> Ground:
-    effective = effective_module.effective(
-        house.settings, policy_at(mirror, commit), flags, house.environment
-    )
+    effective = effective_module.effective(house.settings, policy_at(mirror, commit), flags)
     paths = tuple(mirror.paths(commit))
     found = detect.detect(paths, lambda path: _text(mirror, commit, path))
     test_line = effective.test_command or found.test_command

@@ -55,12 +55,15 @@ class House:
         state = create_state(state or StateDir.from_environment(environment))
         clock = clock or SystemClock()
         ids = ids or SystemIds(clock)
+        settings = settings_module.load(state.settings)
         ledger = Ledger.open(state, clock=clock, ids=ids, producer=producer)
         return cls(
             state=state,
-            settings=settings_module.load(state.settings),
+            settings=settings,
             ledger=ledger,
-            backend=Bubblewrap(state, clock=clock, ids=ids, environment=environment),
+            backend=Bubblewrap(
+                state, clock=clock, ids=ids, environment=environment, uids=settings.uid_range
+            ),
             wire=WireClient(state, environment=environment),
             forge=LocalForge(ledger.database, state, clock=clock, ids=ids),
             clock=clock,

@@ -132,14 +132,13 @@ async def _make(proving: Proving, run: Run, commit: str, *, again: bool) -> tupl
     # Base code runs on the base's environment, head code on head's: one made from head never serves base.
     built_from = proving.made.base if run in {Run.BB, Run.BH} else proving.made.commit
     prepared = await environments.prepare(context, house, mirror, here, built_from, proving.made.base)
-    slug = f"{context.execution}-{SLUGS[run]}"
+    slug = running.slug(house, context.execution)
     report = await running.run_tests(
         house, mirror, here, running.Run(slug, commit, proving.made.base, prepared)
     )
     return report, await house.keep("report", report.model_dump_json().encode()), False
 
 
-SLUGS = {Run.BB: "bb", Run.HH: "hh", Run.BH: "bh", Run.HB: "hb"}
 TOLD = {
     Run.BB: "old code, old tests",
     Run.HH: "new code, new tests",

@@ -38,6 +38,16 @@ class Run:
     prepared: Prepared
 
 
+def prefix(execution: str) -> str:
+    """How the names of an execution's test bottles begin."""
+    return f"{execution}-test-"
+
+
+def slug(house: House, execution: str) -> str:
+    """A name no other run has: a worker that was taken for dead cannot clear away the bottle of its successor."""
+    return prefix(execution) + house.ids.token()[:12]
+
+
 async def base_report(
     context: Context, house: House, mirror: Mirror, here: Ground, *, afresh: bool = False
 ) -> tuple[RunReport, str, bool]:
@@ -48,7 +58,7 @@ async def base_report(
     digest = None if afresh else await asyncio.to_thread(_known, house, known)
     if digest is not None:
         return RunReport.model_validate_json(await house.read(digest)), digest, True
-    run = Run(f"{context.execution}-base", here.commit, here.commit, prepared)
+    run = Run(slug(house, context.execution), here.commit, here.commit, prepared)
     report = await run_tests(house, mirror, here, run)
     digest = await house.keep("report", report.model_dump_json().encode())
     if _stands(report):
@@ -88,7 +98,6 @@ async def run_tests(house: House, mirror: Mirror, here: Ground, run: Run) -> Run
         binds=(*run.prepared.binds, await asyncio.to_thread(shelf.tools, house.state)),
         environment={**run.prepared.environment(house.backend.toolchain.path), **adapted.environment},
     )
-    await house.backend.destroy(run.slug)
     bottle = await house.backend.create(spec)
     try:
         await checkout.checkout(house.backend, bottle, mirror, commit=run.commit, base=run.base)

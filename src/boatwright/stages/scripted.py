@@ -6,12 +6,16 @@ import asyncio
 import hashlib
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from boatwright import errors
 from boatwright.stages.house import House
 
 READY_SECONDS = 20.0
+PASSED = frozenset({"PATH", "HOME", "LANG", "PYTHONPATH"})
+WITHHELD = frozenset({"BOATWRIGHT_DATABASE_URL"})
+"""It may hold a password, and a model has no business in the database."""
 
 _running: dict[str, tuple[asyncio.subprocess.Process, Path]] = {}
 
@@ -47,6 +51,7 @@ async def ensure(house: House, script: Path) -> Path:
         str(socket),
         "--parent",
         str(os.getpid()),
+        env=_bare(house.environment),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -54,6 +59,15 @@ async def ensure(house: House, script: Path) -> Path:
     await _ready(process, script)
     _running[name] = (process, socket)
     return socket
+
+
+def _bare(environment: Mapping[str, str]) -> dict[str, str]:
+    """Where things are, and nothing else: a script of somebody's needs no provider's key."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in PASSED or (name.startswith("BOATWRIGHT_") and name not in WITHHELD)
+    }
 
 
 async def _ready(process: asyncio.subprocess.Process, script: Path) -> None:

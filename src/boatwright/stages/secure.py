@@ -40,5 +40,5 @@ async def run(context: Context, house: House, verified: Verified) -> Gated:
         summary=verdict.summary,
         findings=verdict.findings,
     )
-    await context.emit(answered, key=f"t{context.turn}:r{verified.round}:secure")
+    await context.emit(answered, key=f"t{context.turn}:r{verified.round}:secure:{verified.commit[:12]}")
     return Gated(verdict=verdict)

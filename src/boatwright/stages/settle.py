@@ -50,10 +50,11 @@ async def run(context: Context, house: House, commands: Sequence[Command]) -> Wo
         build=cause != "approve",
         only_plan="request" in kinds and view.only_plan,
         fresh_from=next((str(c.payload.get("from", "")) for c in commands if c.kind == "retry"), ""),
-        words=tuple(str(c.payload["text"]) for c in commands if c.kind == "comment"),
     )
 
 
+WORD_CAP = 8_000
+"""Characters of a comment that are kept."""
 REVIVING = frozenset({"retry", "resume"})
 """What takes a failed or cancelled execution up again. A comment does not: closed means do not ask again."""
 ENDING = frozenset({"cancel", "stop", "close", "merge"})
@@ -64,7 +65,7 @@ async def _record(context: Context, command: Command) -> None:
         kind=command.kind,
         sender_key=command.sender_key,
         author=command.author,
-        text=str(command.payload.get("text", ""))[:2_000],
+        text=str(command.payload.get("text", ""))[:WORD_CAP],
     )
     await context.emit(received, key=f"command:{command.id}")
 

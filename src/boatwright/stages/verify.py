@@ -122,7 +122,7 @@ async def _answer(
         findings=tuple(findings),
         refused=refused,
     )
-    key = f"t{context.turn}:r{built.round}:verification"
+    key = f"t{context.turn}:r{built.round}:verification:{verified.commit[:12]}"
     if verified.ready and proof is not None:
         passed = VerificationPassed(round=built.round, proof=proof, findings=verified.findings)
         await context.emit(passed, key=key)

@@ -26,7 +26,7 @@ async def model_wire(house: House, view: ExecutionView, *, purpose: str) -> Asyn
     """A metered way to the execution's model for one purpose (``plan``, ``build``, ``review``)."""
     model = ModelRef.parse(view.model)
     spec = WireSpec(
-        id=f"{view.id}-{purpose}",
+        id=f"{view.id}-{purpose}-{house.ids.token()[:8]}",  # its own: a worker taken for dead cannot close ours
         execution=view.id,
         repository=view.repository,
         agent=view.agent,

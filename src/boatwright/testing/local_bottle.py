@@ -93,6 +93,9 @@ class LocalBottle:
             truncated=len(output) > limits.output_bytes, stdout=out if separate_stdout else b"",
         )  # fmt: skip
 
+    async def stop(self) -> None:
+        """Nothing runs between two execs."""
+
     async def pause(self) -> None:
         """Nothing runs between two execs."""
 

@@ -25,8 +25,6 @@ class Work(Chapter):
     """The stage a retry asked to do afresh; earlier results of it are not reused."""
     only_plan: bool = False
     """The first turn stops after the plan, as asked."""
-    words: tuple[str, ...] = ()
-    """What people said since, oldest first. Untrusted."""
 
 
 class Analysis(Chapter):

@@ -59,6 +59,8 @@ class FeatureRequested(Payload):
     text_digest: str
     base_ref: str
     base_commit: str
+    base_pinned: bool = False
+    """The base was named as a tag or a commit: it does not move with the branch."""
     model: str
     agent: str
     budget: Cap

@@ -61,6 +61,7 @@ class ExecutionView(BaseModel):
     next_moves: tuple[str, ...] = ()
     usd: Decimal = Decimal(0)
     tokens: int = 0
+    base_pinned: bool = False
     only_plan: bool = False
     """The request asked for a plan and nothing else."""
 
