@@ -101,6 +101,7 @@ class OrdinaryUser:
             "PYTHONDONTWRITEBYTECODE": "1",
             "LANG": "C.UTF-8",
             "USER": "ordinary",
+            "PYTEST_DEBUG_TEMPROOT": str(self.home),  # not one that another run's user may own
         }
         drop = {"user": self.uid, "group": self.uid, "extra_groups": []} if os.geteuid() == 0 else {}
         return subprocess.run(

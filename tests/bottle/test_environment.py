@@ -14,8 +14,9 @@ import pytest
 from boatwright import errors
 from boatwright.bottle import environment
 from boatwright.bottle.backends.bubblewrap import Bubblewrap
-from boatwright.bottle.environment import Lines, prepare
+from boatwright.bottle.environment import prepare
 from boatwright.bottle.protocol import Bottle, BottleSpec
+from boatwright.bottle.telling import Lines
 from boatwright.config.paths import StateDir
 from boatwright.values.process import Limits
 

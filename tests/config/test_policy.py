@@ -30,8 +30,7 @@ allowed_paths: [src/**, tests/**]
 forbidden_paths: [src/legal/**]
 allowed_commands: [python -m pytest]
 network_policy: allow_list
-network: {allow: [example.org], tests: true}
-labels: {task_label: agent}
+network: {allow: [example.org]}
 max_files_changed: 5
 max_diff_loc: 100
 max_loc_per_file: 50
@@ -88,7 +87,9 @@ agent: builtin
         ("limits: {wall: -5}", 1, "10m", ""),
         ("model: scripted:/etc/passwd", 1, "anthropic:NAME", ""),
         ("model: some", 1, "anthropic:NAME", ""),
-        ("labels: {other: x}", 1, "unknown key 'other' in 'labels'", ""),
+        ("labels: {task_label: agent}", 1, "'labels' is not enforced by this release", "remove 'labels'"),
+        ("labels: {}", 1, "'labels' is not enforced by this release", ""),
+        ("network:\n  allow: [a.org]\n  tests: true", 3, "'network.tests' is not enforced by", "remove"),
         ("agent: Bad Name", 1, "'agent'", ""),
         ("a: 1\na: 2", 2, "the key 'a' is there twice", "keep one"),
         ("proof: {max_minutes: 1, max_minutes: 2}", 1, "twice", ""),

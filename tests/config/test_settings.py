@@ -26,7 +26,6 @@ def test_every_block(tmp_path: Path) -> None:
     file = tmp_path / "settings.yml"
     file.write_text("""
 budget: {execution: 3usd, host_per_day: 20usd, claude: 5000000}
-shutdown: kill
 limits: {memory: 1GiB, wall: 5m}
 network: {ceiling: allow_list, allow: [example.org, "*.example.net"]}
 models:
@@ -59,7 +58,8 @@ def test_the_plain_form_of_the_budget() -> None:
         ("budgets: {}", "the nearest key is 'budget'"),
         ("budget: {claude: lots}", "unknown key 'claude' in 'budget'"),
         ("budget: {claude: -1}", "budget.providers.claude"),
-        ("shutdown: never", "cutoff"),
+        ("shutdown: kill", "'shutdown' is not enforced by this release"),
+        ("retention: {tapes: 3}", "'retention.tapes' is not enforced by this release"),
         ("models: {default: nothing}", "is not a model"),
         ("models: {prices: {x: {input: 1, output: 1}}}", "is not a model"),
         ("uids: {first: 0}", "uids.first"),
@@ -158,13 +158,32 @@ def test_budgets() -> None:
     narrowed = effective(settings.DEFAULT, policy.parse("budget: 300ktok")).budget
     assert narrowed == Cap(usd=Decimal(5), tokens=300_000)
     assert effective(settings.DEFAULT, policy.DEFAULT, Flags(budget="20usd")).budget == Cap(usd=Decimal(20))
-    assert effective(settings.DEFAULT, policy.DEFAULT, Flags(budget="2Mtok")).budget == Cap(tokens=2_000_000)
     with pytest.raises(errors.AboveCeiling):
         effective(settings.DEFAULT, policy.DEFAULT, Flags(budget="51usd"))
     with pytest.raises(errors.AboveCeiling):
         effective(HOST, policy.DEFAULT, Flags(budget="6usd"))
     with pytest.raises(errors.BadInput):
         effective(settings.DEFAULT, policy.DEFAULT, Flags(budget="lots"))
+
+
+@pytest.mark.parametrize(
+    ("file", "asked", "holds"),
+    [
+        ("", "1000Mtok", Cap(usd=Decimal(5), tokens=10**9)),
+        ("budget: {execution: 2usd}", "1000Mtok", Cap(usd=Decimal(2), tokens=10**9)),
+        ("budget: {execution: 2Mtok}", "1usd", Cap(usd=Decimal(1), tokens=2_000_000)),
+        ("budget: {execution: '2usd,2Mtok'}", "1usd", Cap(usd=Decimal(1), tokens=2_000_000)),
+        ("budget: {execution: '2usd,2Mtok'}", "1Mtok", Cap(usd=Decimal(2), tokens=1_000_000)),
+        ("budget: {execution: '2usd,2Mtok'}", "1usd,1Mtok", Cap(usd=Decimal(1), tokens=1_000_000)),
+    ],
+)
+def test_the_unit_nobody_names_keeps_the_ceilings_value(file: str, asked: str, holds: Cap) -> None:
+    host = settings.parse(file)
+    assert host.refuse_above_ceiling(Cap.parse(asked)) == holds
+    assert effective(host, policy.DEFAULT, Flags(budget=asked)).budget == holds
+    assert effective(host, policy.DEFAULT, None, {"BOATWRIGHT_BUDGET": asked}).budget == holds
+    if file:
+        assert effective(host, policy.parse(f"budget: {asked}")).budget == holds
 
 
 def test_limits_and_network() -> None:
@@ -176,9 +195,5 @@ def test_limits_and_network() -> None:
     assert got.test_limits.memory_bytes == 512 << 20
     assert got.hard_limits
     assert got.network is NetworkPolicy.REGISTRY_ONLY
-    assert not got.tests_wired
     shut = effective(settings.parse("network: {ceiling: deny_all}"), policy.DEFAULT)
     assert shut.network is NetworkPolicy.DENY_ALL
-    assert not effective(
-        settings.parse("network: {ceiling: deny_all}"), policy.parse("network: {tests: true}")
-    ).tests_wired

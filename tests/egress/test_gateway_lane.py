@@ -15,6 +15,7 @@ import pytest
 from boatwright import errors
 from boatwright.egress import proxy as proxy_module
 from boatwright.egress.booking import Settle
+from boatwright.egress.upstream import NotSent, Pool
 from boatwright.values.usage import Cap, Usage
 
 MESSAGES = "/v1/messages"
@@ -284,10 +285,10 @@ async def test_a_redirect_is_not_followed_and_not_passed_on(bench: Any) -> None:
 
 async def test_a_kept_connection_that_closed_under_us_is_replaced_once(bench: Any, helpers: Any) -> None:
     async def on_call(asked: Any, say: Any) -> None:
-        if asked.connection == 1 and len(bench.provider.asked) == 2:
-            say.hang_up()
-        else:
-            await say.whole({"usage": helpers.ANTHROPIC_USAGE})
+        await say.whole({"usage": helpers.ANTHROPIC_USAGE})
+        if asked.connection == 1:
+            say.writer.close()
+            say.open = False
 
     bench.provider.on_call = on_call
     await bench.open()
@@ -297,6 +298,62 @@ async def test_a_kept_connection_that_closed_under_us_is_replaced_once(bench: An
     assert bench.provider.connections == 2
     rows = await bench.settled(count=2)
     assert [row.source for row in rows] == ["provider", "provider"]
+
+
+class _Torn:
+    """A kept connection that ends while the call is written."""
+
+    reused = True
+
+    async def send(self, *_: Any) -> None:
+        raise NotSent
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_kept_connection_that_ends_while_the_call_is_written_costs_nothing(
+    bench: Any, helpers: Any, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    taken = Pool.take
+    torn = [_Torn()]
+
+    async def take(self: Pool, where: Any, *, fresh: bool = False) -> Any:
+        return torn.pop() if torn and not fresh else await taken(self, where, fresh=fresh)
+
+    monkeypatch.setattr(Pool, "take", take)
+    await bench.open()
+    if not there:
+        await bench.provider.stop()
+    assert (await bench.call(MESSAGES, ask())).status == (200 if there else 502)
+    (row,) = await bench.settled()
+    assert row.source == ("provider" if there else "released")
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_kept_connection_that_closes_after_the_whole_call_is_charged_and_not_asked_again(
+    bench: Any, helpers: Any, there: bool
+) -> None:
+    async def on_call(asked: Any, say: Any) -> None:
+        if len(bench.provider.asked) == 2:
+            if not there:
+                bench.provider._server.close()
+            say.hang_up()
+        else:
+            await say.whole({"usage": helpers.ANTHROPIC_USAGE})
+
+    bench.provider.on_call = on_call
+    await bench.open()
+    client = await bench.client()
+    assert (await client.call(MESSAGES, ask())).status == 200
+    heard = await client.call(MESSAGES, ask())
+    assert (heard.status, heard.code) == (502, "upstream")
+    assert len(bench.provider.asked) == 2
+    rows = await bench.settled(count=2)
+    assert rows[0].source == "provider"
+    assert charged_in_full(rows[1])
+    if there:
+        assert (await client.call(MESSAGES, ask())).status == 200
 
 
 async def test_a_fresh_connection_without_an_answer_is_charged_and_not_asked_again(bench: Any) -> None:

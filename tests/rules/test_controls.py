@@ -194,6 +194,7 @@ def test_code_that_makes_a_test_flaky_is_a_regression(tmp_path: Path) -> None:
     [
         "import unittest\nunittest.TestCase.assertEqual = lambda *a: None\n",
         "import sys\nsys.modules['unittest'].TestCase.run = print\n",
+        "import __main__\n__main__.Result.addFailure = lambda self, test, err: self.addSuccess(test)\n",
         "import os\nos._exit(0)\n",
     ],
 )
@@ -207,6 +208,45 @@ def test_ending_the_process_leaves_nothing_green_even_without_the_guard(tmp_path
     report = Bench(tmp_path).run({**WITH_FAILING, "book.py": f"import os\nos._exit(0)\n{CODE}"})
     assert report.exit_code == 0
     assert not [case for case in report.cases if case.outcome == "passed"]
+
+
+FORGE = "lambda self, test, err: self.addSuccess(test)"
+REWRITE = """
+import os, threading
+from pathlib import Path
+def forge():
+    for each in Path(os.getcwd()).parent.glob("report*/*"):
+        each.write_text(each.read_text().replace("failure", "ok").replace("error", "ok"))
+"""
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        f"import __main__\nif hasattr(__main__, 'Result'):\n    __main__.Result.addFailure = {FORGE}\n",
+        f"import __main__\nfor n in list(vars(__main__)):\n    if n == 'Result': getattr(__main__, n).addFailure = {FORGE}\n",
+        f"import unittest\nfor c in unittest.TextTestResult.__subclasses__():\n    c.addFailure = {FORGE}\n",
+        f"{REWRITE}import atexit\natexit.register(forge)\n",
+        f"{REWRITE}threading.Thread(target=lambda: (threading.main_thread().join(), forge())).start()\n",
+        "import os, threading\nthreading.Thread(target=lambda: (threading.main_thread().join(), os._exit(0))).start()\n",
+    ],
+)
+def test_the_reporter_cannot_be_turned_even_without_the_guard(tmp_path: Path, evil: str) -> None:
+    report = Bench(tmp_path).run({**WITH_FAILING, "book.py": evil + CODE})
+    assert "test_book.T.test_last" not in {c.id for c in report.cases if c.outcome == "passed"}
+    assert [case for case in report.cases if case.outcome in ("failed", "error")]
+
+
+def test_exit_hooks_and_threads_still_run(tmp_path: Path) -> None:
+    hooks = (
+        "import atexit, threading, pathlib, time\natexit.register(pathlib.Path('hook').touch)\n"
+        "threading.Thread(target=pathlib.Path('thread').touch).start()\n"
+    )
+    report = Bench(tmp_path).run({**BASE, "book.py": hooks + CODE})
+    assert report.exit_code == 0
+    assert [case.outcome for case in report.cases] == ["passed"]
+    assert (tmp_path / "run1/hook").exists()
+    assert (tmp_path / "run1/thread").exists()
 
 
 def test_a_new_function_with_its_test_is_new_behaviour(tmp_path: Path) -> None:

@@ -339,3 +339,26 @@ def test_the_exit_code_alone(code: int, output: str, outcome: CaseOutcome) -> No
     cases, how = reports.parse(None, Kind.OTHER, code, output)
     assert how is HowRead.EXIT_CODE
     assert [(case.id, case.outcome) for case in cases] == [(COMMAND, outcome)]
+
+
+@pytest.mark.parametrize(
+    ("output", "name"),
+    [
+        ("--- FAIL: TestX (0.0s)\n--- PASS: TestX (0.0s)\nFAIL\tpkg\t0.1s\n", "pkg.TestX"),
+        ("--- PASS: TestX (0.0s)\n--- FAIL: TestX (0.0s)\nFAIL\tpkg\t0.1s\n", "pkg.TestX"),
+        ("FAIL\tpkg\t0.1s\nok  \tpkg\t0.1s\n", "pkg"),
+        ("a.py::test_x FAILED\na.py::test_x PASSED\n", "a.py::test_x"),
+        ("test_x (m.T) ... FAIL\ntest_x (m.T) ... ok\n", "m.T.test_x"),
+        ("test x ... FAILED\ntest x ... ok\n", "x"),
+    ],
+)
+def test_the_worse_word_on_an_id_counts(output: str, name: str) -> None:
+    assert {case.id: case.outcome for case in report_text.cases(output)}[name] is FAILED
+
+
+def test_printed_lines_do_not_make_a_failed_command_pass() -> None:
+    cases, how = reports.parse(None, Kind.GO, 1, "--- PASS: TestX (0.0s)\nok  \tpkg\t0.1s\n")
+    assert how is HowRead.TEXT
+    assert cases[-1].id == COMMAND
+    assert cases[-1].outcome is ERROR
+    assert "though no test failed" in cases[-1].message

@@ -101,6 +101,59 @@ REFUSED = [
     ("tests/conftest.py", "exec(open('notes.txt').read())"),
     ("src/a.py", "import importlib.util\nimportlib.util.spec_from_file_location('m', path)"),
     ("src/a.py", "import marshal\nmarshal.loads(x)"),
+    # the runner as __main__, and other names for what is guarded
+    ("src/a.py", "import __main__"),
+    ("src/a.py", "from __main__ import Result"),
+    ("tests/test_a.py", "import __main__"),
+    ("src/a.py", "import importlib\nm = importlib.import_module('__main__')"),
+    ("src/a.py", "import importlib\nimportlib.import_module('__ma' + 'in__')"),
+    ("src/a.py", "import importlib\nm = importlib.import_module(n)\nm.Result = None"),
+    ("tests/test_a.py", "import unittest\nT = unittest.TestCase\nT.assertEqual = print"),
+    ("tests/test_a.py", "import unittest\nfrom unittest.mock import patch\npatch.multiple(unittest.TestCase, run=None).start()"),
+    ("tests/test_a.py", "def f(self): self._outcome.result.addFailure = print"),
+    ("src/a.py", "def g(r): setattr(r, 'addFailure', print)"),
+    ("src/a.py", "f.__code__ = g.__code__"),
+    # text run as code, by any name
+    ("src/a.py", "run = exec\nrun(text)"),
+    ("src/a.py", "list(map(eval, texts))"),
+    ("src/a.py", "import builtins\nbuiltins.exec(text)"),
+    ("src/a.py", "import builtins\nrun = builtins.compile"),
+    ("src/a.py", "__builtins__['exec'](text)"),
+    ("src/a.py", "import builtins\nvars(builtins)['exec'](text)"),
+    ("src/a.py", "import code\ncode.InteractiveInterpreter().runcode(text)"),
+    ("src/a.py", "from code import InteractiveConsole\nclass C(InteractiveConsole): ..."),
+    ("src/a.py", "import codeop\ncodeop.compile_command(text)"),
+    ("src/a.py", "import types\ntypes.FunctionType(c, {})()"),
+    # computed names of modules
+    ("src/a.py", "import os\ngetattr(os, name)(0)"),
+    ("src/a.py", "import os\ngetattr(os, '_' + 'exit')(0)"),
+    ("tests/test_a.py", "import os\ngetattr(os, n)(0)"),
+    ("src/a.py", "import sys as s\nsetattr(s, name, None)"),
+    ("src/a.py", "import sys\nm = sys\ngetattr(m, name)"),
+    ("src/a.py", "import builtins\ngetattr(builtins, name)"),
+    ("src/a.py", "import os\nvars(os)[name](0)"),
+    ("src/a.py", "import os\nos.__dict__['_exit'](0)"),
+    ("src/a.py", "import os, operator\noperator.methodcaller('_exit', 0)(os)"),
+    ("src/a.py", "import os\ntake(os)"),
+    ("src/a.py", "import os\nbye = os._exit"),
+    ("src/a.py", "from os import _exit\nmap(_exit, [0])"),
+    # machine code, every object there is
+    ("src/a.py", "import ctypes\nctypes.CDLL(None)._exit(0)"),
+    ("src/a.py", "import ctypes\nctypes.PyDLL(None)"),
+    ("src/a.py", "from ctypes import cdll\nx = cdll.LoadLibrary('libc.so.6')"),
+    ("src/a.py", "import ctypes\nx = ctypes.pythonapi"),
+    ("src/a.py", "for c in object.__subclasses__(): setattr(c, 'x', 1)"),
+    ("tests/test_a.py", "x = getattr(object, '__subclasses__')() or object.__subclasses__()"),
+    ("src/a.py", "import gc\nlook = gc.get_referrers"),
+    ("src/a.py", "def f(g): return g.__globals__"),
+    # files loaded under the name of another, the report looked for
+    ("src/a.py", "from importlib.machinery import SourceFileLoader\nSourceFileLoader('x.py', 'data/blob.txt')"),
+    ("src/a.py", "import importlib.util as u\nu.spec_from_file_location('x.py', location='blob.txt')"),
+    ("src/a.py", "import runpy\nrunpy.run_path(['blob.txt', 'x.py'][0])"),
+    ("src/a.py", "from importlib.machinery import SourcelessFileLoader\nSourcelessFileLoader('x', 'x.py')"),
+    ("src/a.py", "from pathlib import Path\nfor p in Path.home().glob('.*/*'): p.write_text('')"),
+    ("src/a.py", "import os\nos.walk(os.path.expanduser('~'))"),
+    ("src/a.py", "from glob import glob\nglob('/tmp/*/*.xml')"),
     # source that Python cannot read
     ("src/a.py", "def (:\n    sys.modules['x'] = 1"),
 ]
@@ -123,6 +176,20 @@ ALLOWED = [
     ("src/a.py", "def pytest_style(): ..."),
     ("tests/test_a.py", "import importlib.util as u\nspec = u.spec_from_file_location('tool', 'bin/my-tool.py')"),
     ("src/a.py", "# coding: UTF-8\nx = 1"),
+    ("src/a.py", "import os\nif __name__ == '__main__':\n    print(getattr(os, 'name'), hasattr(os, 'fork'))"),
+    ("src/a.py", "def f(obj, name):\n    setattr(obj, name, 1)\n    return getattr(obj, name)"),
+    ("src/a.py", "class A:\n    def f(self, n): return getattr(self, n, None) or vars(self)[n]"),
+    ("src/a.py", "import re\nmodel.eval()\nre.compile('x')\nast.literal_eval(t)\ncode = 1\ncode.interact"),
+    ("src/a.py", "import sys\nout = sys.stdout\ngetattr(sys.stdout, name)\nprint(1, file=out)"),
+    ("src/a.py", "import importlib\nplugin = importlib.import_module(n)\nplugin.register(app)\ngetattr(plugin, n)"),
+    ("src/a.py", "import os, json\nlog = json\nx = os.path\nlog.x = 1\nos.environ.get(k)"),
+    ("src/a.py", "class R:\n    def addFailure(self, t, e): ..."),
+    ("src/a.py", "from pathlib import Path\nfor p in Path('data').glob('*.txt'): print(p)\nhome = Path.home() / 'x'"),
+    ("src/a.py", "import os\nfor e in os.scandir(folder): print(e)"),
+    ("src/__main__.py", "from pkg.cli import main\nmain()"),
+    ("tests/test_a.py", "import os\ndef test_x(monkeypatch):\n    monkeypatch.setattr(os, 'getcwd', str)"),
+    ("tests/test_a.py", "import importlib.util as u\nu.spec_from_file_location('t', str(ROOT / 'bin' / f'{x}.py'))"),
+    ("tests/unittest/test_a.py", "x = 1"),
     ("pyproject.toml", "[project]\nname = 'x'\ndependencies = ['y']"),
     ("setup.cfg", "[metadata]\nname = x"),
     ("package.json", '{"name": "x", "scripts": {"build": "tsc"}, "dependencies": {"y": "1"}}'),
@@ -179,3 +246,95 @@ def test_bytes_are_read_too() -> None:
 def test_a_link_with_the_name_of_a_module_is_not_read_and_so_refused() -> None:
     assert runner_guard.findings([Changed("src/a.py", None, b"notes.txt", mode="120000")])
     assert not runner_guard.findings([Changed("docs/a.md", None, b"b.md", mode="120000")])
+
+
+def test_a_link_named_like_the_runner_is_refused() -> None:
+    for path in ("_pytest", "unittest", "src/pytest", "unittest.py"):
+        assert runner_guard.findings([Changed(path, None, b"vendor/x", mode="120000")]), path
+    assert runner_guard.findings([Changed("_pytest/runner.py", None, b"x = 1")])
+    assert runner_guard.findings([Changed("pytest.py", b"x = 1", b"x = 1", renamed_from="a.py")])
+    assert not runner_guard.findings([Changed("docs/pytest.md", None, b"x", mode="100644")])
+
+
+# fmt: off
+BASE = {
+    "package.json": '{"scripts": {"test": "npm run unit && node scripts/check.js", "unit": "node --test test/", "start": "node lib/a.js"}}',
+    "Makefile": "include mk/rules.inc\ntest:\n\t@./ci/all.sh\n",
+    "ci/all.sh": "#!/bin/sh\n# lib/a.py\npython3 tools/collect.py src/a.py\n",
+    "run_tests.sh": "#!/bin/sh\npython -m pytest tests/test_x.py\n",
+}
+DECIDED = [
+    ("./run_tests.sh", "run_tests.sh"),
+    ("sh -e run_tests.sh", "run_tests.sh"),
+    ("sh -c './run_tests.sh | cat'", "run_tests.sh"),
+    ("cd backend && ./run_tests.sh", "backend/run_tests.sh"),
+    ("bash ./ci/all.sh", "ci/all.sh"),
+    ("bash ./ci/all.sh", "tools/collect.py"),
+    ("timeout 60 ci/all.sh", "ci/all.sh"),
+    ("python runtests.py", "runtests.py"),
+    ("python -W error runtests.py pytest", "runtests.py"),
+    ("python tests/run_all.py", "tests/run_all.py"),
+    ("python tools", "tools/__main__.py"),
+    ("python tools", "tools/inner.py"),
+    ("python -m tools.runtests", "tools/runtests.py"),
+    ("python -m runtests", "runtests/__main__.py"),
+    ("python -m pytest -p myplugin", "myplugin.py"),
+    ("pytest -c ci/pytest.cfg tests", "ci/pytest.cfg"),
+    ("pytest --cov-config=ci/cov.cfg", "ci/cov.cfg"),
+    ("CONFIG=ci/x.cfg pytest", "ci/x.cfg"),
+    ("node --import ./test/setup.mjs --test", "test/setup.mjs"),
+    ("node --test --require=./test/setup.cjs test/", "test/setup.cjs"),
+    ("npm test", "scripts/check.js"),
+    ("make test", "Makefile"),
+    ("make test", "mk/test.mk"),
+    ("make test", "mk/rules.inc"),
+    ("make test", "ci/all.sh"),
+    ("make test", "tools/collect.py"),
+    ("invoke test", "tasks.py"),
+]
+NOT_DECIDED = [
+    ("python -m pytest tests/test_x.py", "tests/test_x.py"),
+    ("python -m pytest tests/test_x.py::test_a -q", "tests/test_x.py"),
+    ("python3 -m unittest discover -s tests", "tests/test_x.py"),
+    ("python3 -m unittest discover -s tests", "tests/helpers.py"),
+    ("python3 -m unittest tests/test_x.py", "tests/test_x.py"),
+    ("python3 -m unittest tests.test_x", "tests/test_x.py"),
+    ("PYTHONPATH=src python -m pytest", "src/a.py"),
+    ("cd backend && python -m pytest", "backend/a.py"),
+    ("pytest -q tests src", "src/a.py"),
+    ("pytest --cov src --cov-report=term", "src/a.py"),
+    ("pytest --ignore=tests/test_slow.py", "tests/test_slow.py"),
+    ("uv run pytest tests/test_x.py", "tests/test_x.py"),
+    ("coverage run -m pytest tests/test_x.py", "tests/test_x.py"),
+    ("node --test test/a.test.js", "test/a.test.js"),
+    ("node --test test/", "test/a.test.js"),
+    ("go test ./...", "a.go"),
+    ("npm test", "lib/a.js"),
+    ("npm test", "test/a.test.js"),
+    ("make test", "src/a.py"),
+    ("./run_tests.sh", "tests/test_x.py"),
+    ("python -m pytest", "run_tests.sh"),
+    ("make -C backend test", "backend/a.py"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("command", "path"), DECIDED)
+def test_what_the_command_runs_stays(command: str, path: str) -> None:
+    for head in ("x = 2", None):
+        found = runner_guard.findings([Changed(path, "x = 1", head)], test_command=command, read=BASE.get)
+        assert found and all(f.blocking and f.path == path for f in found)
+
+
+@pytest.mark.parametrize(("command", "path"), NOT_DECIDED)
+def test_tests_and_code_are_not_the_runner(command: str, path: str) -> None:
+    assert runner_guard.findings([Changed(path, "x = 1", "x = 2")], test_command=command, read=BASE.get) == ()
+
+
+@pytest.mark.parametrize("command", ["npm test", "npm run check", "yarn unit", "cd web; pnpm test"])
+def test_all_package_scripts_stay_where_one_is_the_test(command: str) -> None:
+    base, head = '{"scripts": {"test": "x", "lint": "y"}}', '{"scripts": {"test": "x", "lint": "true"}}'
+    assert runner_guard.findings([Changed("package.json", base, head)], test_command=command)
+    assert not runner_guard.findings([Changed("package.json", base, head)], test_command="node --test")
+    more = '{"scripts": {"test": "x", "lint": "y"}, "version": "2"}'
+    assert not runner_guard.findings([Changed("package.json", base, more)], test_command=command)

@@ -101,3 +101,49 @@ def test_relative_python_imports() -> None:
 
 def test_source_that_does_not_parse_names_nothing() -> None:
     assert imports("a.py", "def (", FILES) == frozenset()
+
+
+MONOREPO = [
+    "backend/app/__init__.py",
+    "backend/app/core.py",
+    "backend/app/test_client.py",
+    "backend/app/tests/test_a.py",
+    "services/x/main.py",
+    "tests/helpers.py",
+    "tests/json.py",
+    "src/helpers.py",
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("backend/app/core.py", "from app.test_client import X"),
+        ("backend/app/core.py", "import app.test_client"),
+        ("backend/app/core.py", "from app import test_client"),
+        ("backend/app/core.py", "import test_client"),
+        ("backend/app/core.py", "from . import test_client"),
+        ("backend/app/core.py", "from importlib import import_module\nimport_module('app.test_client')"),
+        ("backend/app/core.py", "import importlib\nimportlib.import_module('.test_client', __package__)"),
+        ("backend/app/core.py", "import importlib\nimportlib.import_module('.test_client', package='app')"),
+        ("services/x/main.py", "import importlib\nimportlib.import_module('.test_client', 'app')"),
+        ("services/x/main.py", "from app.test_client import X"),
+        ("services/x/main.py", "import test_client"),
+    ],
+)
+def test_import_roots_may_be_anywhere(path: str, text: str) -> None:
+    paths = DEFAULT.without_imported(MONOREPO, {path: text})
+    assert paths.side("backend/app/test_client.py") is Side.CODE
+    assert paths.side("tests/helpers.py") is Side.SUPPORT
+    assert paths.side("backend/app/tests/test_a.py") is Side.TEST
+
+
+@pytest.mark.parametrize(
+    "text", ["import helpers", "from helpers import x", "import json", "import app.helpers"]
+)
+def test_another_file_of_that_name_stays_support(text: str) -> None:
+    paths = DEFAULT.without_imported(
+        MONOREPO, {"src/a.py": text, "tests/test_a.py": "import helpers, tests.helpers"}
+    )
+    assert paths.side("tests/helpers.py") is Side.SUPPORT
+    assert paths.side("tests/json.py") is Side.SUPPORT

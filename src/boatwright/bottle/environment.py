@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 
 from boatwright import errors
 from boatwright.bottle import store
-from boatwright.bottle.lines import Lines
 from boatwright.bottle.protocol import HOME, WORKSPACE, Bind, Bottle, BottleSpec
+from boatwright.bottle.telling import Lines
 from boatwright.values.process import ExecResult, Limits
 
 if TYPE_CHECKING:

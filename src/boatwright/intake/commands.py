@@ -117,7 +117,8 @@ async def hear(house: House, engine: Engine, view: ExecutionView) -> int:
 
 async def cancel(house: House, engine: Engine, execution: str, *, reason: str, by: str) -> bool:
     view = await house.view(execution)
-    if view.state in FINISHED:
+    waiting = await asyncio.to_thread(lambda: engine.turns.live(execution) or engine.inbox.waking(execution))
+    if view.state in FINISHED and not waiting:
         raise errors.Conflict(
             f"{execution} is {view.state.lower()} already",
             subject=execution,

@@ -56,7 +56,15 @@ class _Reader:
         for node in ast.walk(tree):
             if id(node) in docstrings:
                 continue
-            for look in (self._hook, self._write, self._call, self._reach, self._value, self._read_of, self._string):
+            for look in (
+                self._hook,
+                self._write,
+                self._call,
+                self._reach,
+                self._value,
+                self._read_of,
+                self._string,
+            ):
                 look(node)
         for statement in _at_import(tree.body):
             self._exit_at_import(statement)
@@ -157,8 +165,7 @@ class _Reader:
             elif self._is_guarded(name):
                 self._add(node, f"{name} is written")
             elif isinstance(target, ast.Attribute) and target.attr in guard_words.OUTCOMES:
-                if not name.startswith(("self.", "cls.")) or name.count(".") > 1:
-                    self._add(node, f"{target.attr} is written")
+                self._add(node, f"{target.attr} is written")
         if isinstance(node, ast.FunctionDef) and node.name == "load_tests":
             self._add(node, "load_tests is defined")
 
@@ -183,7 +190,9 @@ class _Reader:
             self._hidden(node, name)
         elif name in guard_words.LOADERS:
             self._load(node, name)
-        elif name in guard_words.SETTERS or name.endswith((".setattr", ".delattr", "patch.object", "patch.multiple")):
+        elif name in guard_words.SETTERS or name.endswith(
+            (".setattr", ".delattr", "patch.object", "patch.multiple")
+        ):
             self._set(node, name)
         elif name.endswith("patch") and node.args and _is_runner(_constant(node.args[0])):
             self._add(node, f"{_constant(node.args[0])} is patched")
@@ -210,7 +219,11 @@ class _Reader:
         if id(node) in self._called:
             return
         name = self._dotted(node).removeprefix("builtins.").removeprefix("__builtins__.")
-        if name in guard_words.EXITS or name in guard_words.TEXT_RUNNERS:
+        root: ast.AST = node
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        is_imported = not isinstance(root, ast.Name) or root.id in self._names
+        if (is_imported and name in guard_words.EXITS) or name in guard_words.TEXT_RUNNERS:
             self._add(node, f"{name} is handed on")
 
     def _set(self, node: ast.Call, name: str) -> None:
@@ -229,7 +242,7 @@ class _Reader:
 
     def _mutate(self, node: ast.Call, name: str) -> None:
         owner, _, method = name.rpartition(".")
-        if method not in guard_words.MUTATORS or owner == "pytest":
+        if method not in guard_words.MUTATORS or owner in {"pytest", guard_words.COMPUTED}:
             return
         if self._is_guarded(owner.removesuffix(".__dict__")):
             self._add(node, f"{owner} is written by {name}")
@@ -237,9 +250,7 @@ class _Reader:
     def _hidden(self, node: ast.Call, name: str) -> None:
         """Text run as code can be anything; a name that is spelled out is looked at like an import."""
         literal = _constant(node.args[0]) if node.args else ""
-        if not literal and (
-            name == "exec" or (name in guard_words.TEXT_RUNNERS and not self._test_side)
-        ):
+        if not literal and (name == "exec" or (name in guard_words.TEXT_RUNNERS and not self._test_side)):
             self._add(node, f"{name} runs what cannot be read here")
         elif literal.partition(".")[0] == "__main__" or (
             literal and _is_runner(literal) and not self._test_side

@@ -14,7 +14,9 @@ MODULES = frozenset({"os", "sys", "builtins", "__builtins__", "__main__"})
 """Modules of which no attribute may be reached by a computed name."""
 COMPUTED = "<computed>"
 """Stands for a module that was imported by a computed name: it can be any."""
-TAKES_MODULE = frozenset({"getattr", "hasattr", "setattr", "delattr", "vars", "dir", "repr", "str", "id", "type"})
+TAKES_MODULE = frozenset(
+    {"getattr", "hasattr", "setattr", "delattr", "vars", "dir", "repr", "str", "id", "type"}
+)
 TEXT_RUNNERS = frozenset({"exec", "eval", "compile", "__import__"})
 HARMLESS = frozenset({"unittest.mock"})
 HOOK = re.compile(
@@ -121,7 +123,9 @@ OUTCOMES = frozenset(
     }
 )
 """Attributes that say how a test ended: defined in a class they are ordinary, written from outside not."""
-REACHING = re.compile(r"^(?:_exit|f_back|f_globals|f_builtins|__globals__|__subclasses__|__builtins__|__main__)$")
+REACHING = re.compile(
+    r"^(?:_exit|f_back|f_globals|f_builtins|__globals__|__subclasses__|__builtins__|__main__)$"
+)
 """Names that code spells out only to get at the attribute behind them."""
 SEARCHES = frozenset({"glob", "rglob", "iglob", "iterdir", "walk", "listdir", "scandir"})
 MUTATORS = frozenset(
@@ -176,5 +180,7 @@ LOADERS: dict[str, tuple[int, str] | None] = {
     "site.addsitedir": None,
 }
 """What makes a module of a file, or of bytes, whatever it is called; where it takes the file's path."""
-JOINS = frozenset({"join", "joinpath", "Path", "PurePath", "PosixPath", "str", "fspath", "abspath", "realpath", "normpath"})
+JOINS = frozenset(
+    {"join", "joinpath", "Path", "PurePath", "PosixPath", "str", "fspath", "abspath", "realpath", "normpath"}
+)
 """Calls whose last argument ends the path they give."""

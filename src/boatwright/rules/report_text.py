@@ -52,13 +52,21 @@ _WORDS = {
 }
 
 
+_WORSE = (PASSED, SKIPPED, FAILED, ERROR)
+
+
+def _note(found: dict[str, CaseOutcome], name: str, outcome: CaseOutcome) -> None:
+    """The worse word on an id counts: a test can print a better one, whenever it likes."""
+    found[name] = max(found.get(name, outcome), outcome, key=_WORSE.index)
+
+
 def nothing_ran(output: str) -> bool:
     """Whether the runner itself says that there was no test to run."""
     return _NOTHING_RAN.search(output) is not None
 
 
 def cases(output: str) -> tuple[Case, ...]:
-    """The cases of the parser that finds most; the later word on an id counts (runners sum up last)."""
+    """The cases of the parser that finds most; of several words on an id the worst counts."""
     lines = output.splitlines()[:MOST_LINES]
     found = max((parser(lines) for parser in _PARSERS), key=len)
     return tuple(Case(id=name, outcome=outcome) for name, outcome in found.items())
@@ -69,7 +77,7 @@ def _pytest(lines: list[str]) -> dict[str, CaseOutcome]:
     for line in lines:
         match = _PYTEST.match(line) or _PYTEST_SUMMARY.match(line)
         if match:
-            found[match["id"]] = _WORDS[match["word"]]
+            _note(found, match["id"], _WORDS[match["word"]])
     return found
 
 
@@ -80,7 +88,7 @@ def _unittest(lines: list[str]) -> dict[str, CaseOutcome]:
         if match:
             where = match["where"]
             name = where if where.endswith(f".{match['name']}") else f"{where}.{match['name']}"
-            found[name] = _WORDS[match["word"]]
+            _note(found, name, _WORDS[match["word"]])
     return found
 
 
@@ -91,12 +99,15 @@ def _go(lines: list[str]) -> dict[str, CaseOutcome]:
     for line in lines:
         test, package = _GO.match(line), _GO_PACKAGE.match(line)
         if test:
-            pending[test["id"]] = _WORDS[test["word"]]
+            _note(pending, test["id"], _WORDS[test["word"]])
         elif package:
-            found.update({f"{package['id']}.{name}": outcome for name, outcome in pending.items()})
-            found[package["id"]] = _WORDS[package["word"]]
+            for name, outcome in pending.items():
+                _note(found, f"{package['id']}.{name}", outcome)
+            _note(found, package["id"], _WORDS[package["word"]])
             pending = {}
-    return {**found, **pending}
+    for name, outcome in pending.items():
+        _note(found, name, outcome)
+    return found
 
 
 def _tap(lines: list[str]) -> dict[str, CaseOutcome]:
@@ -119,7 +130,11 @@ def _tap(lines: list[str]) -> dict[str, CaseOutcome]:
 
 
 def _cargo(lines: list[str]) -> dict[str, CaseOutcome]:
-    return {match["id"]: _WORDS[match["word"]] for match in map(_CARGO.match, lines) if match}
+    found: dict[str, CaseOutcome] = {}
+    for match in map(_CARGO.match, lines):
+        if match:
+            _note(found, match["id"], _WORDS[match["word"]])
+    return found
 
 
 _PARSERS: tuple[Callable[[list[str]], dict[str, CaseOutcome]], ...] = (_pytest, _unittest, _go, _tap, _cargo)

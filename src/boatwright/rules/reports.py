@@ -53,7 +53,7 @@ def parse(
     return (*_bounded(found), whole), HowRead.TEXT if found else HowRead.EXIT_CODE
 
 
-def _whole(kind: Kind, exit_code: int, output: str, found: Iterable[Case]) -> Case:
+def _whole(kind: Kind, exit_code: int, output: str, found: tuple[Case, ...]) -> Case:
     """The command as one case: its exit code, unless something says that this exit code means nothing."""
     if kind in _REPORTING:
         return _contradiction(f"the runner left no report that can be read; it exited with {exit_code}")
@@ -62,6 +62,8 @@ def _whole(kind: Kind, exit_code: int, output: str, found: Iterable[Case]) -> Ca
     failing = sum(1 for case in found if case.outcome in _BAD)
     if exit_code == 0 and failing:
         return _contradiction(f"exit code 0 though {failing} tests failed")
+    if exit_code != 0 and found and not failing:
+        return _contradiction(f"exit code {exit_code} though no test failed")
     outcome = CaseOutcome.PASSED if exit_code == 0 else CaseOutcome.FAILED
     return Case(id=COMMAND, outcome=outcome, message="" if exit_code == 0 else f"exit code {exit_code}")
 

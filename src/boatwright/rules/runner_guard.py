@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from boatwright.rules import guard_python
+from boatwright.rules import guard_command, guard_python
+from boatwright.rules.guard_command import Reached, Reader
 from boatwright.rules.guard_python import Touch
 from boatwright.rules.guard_words import RUNNER_PACKAGES
 from boatwright.rules.testfiles import DEFAULT, TestPaths
@@ -26,11 +27,12 @@ from boatwright.values.finding import Finding
 RULE = "touches the test runner"
 FIX = "change the code or its tests and leave the runner alone; a person changes it on the base branch"
 
-_LINK = "120000"
+_LINKS = frozenset({"120000", "160000"})
+"""Links and repositories in the repository: nobody reads what they lead to."""
 _COOKIE = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _ENCODINGS = frozenset({"utf-8", "utf8", "utf-8-sig", "ascii", "us-ascii", "latin-1", "latin1", "iso-8859-1"})
 _STARTUP = frozenset({"sitecustomize.py", "usercustomize.py"})
-_SHADOWS = RUNNER_PACKAGES | {"iniconfig", "coverage", "sitecustomize", "usercustomize"}
+_SHADOWS = (RUNNER_PACKAGES - {"__main__"}) | {"iniconfig", "coverage", "sitecustomize", "usercustomize"}
 _COMPILED = (".pth", ".so", ".pyd", ".pyc", ".pyo", ".dll", ".dylib", ".node", ".egg-link", ".whl", ".egg")
 _WHOLE = frozenset(
     {
@@ -69,8 +71,6 @@ _PYTHON_TEXT = re.compile(
     r"sys\s*\.\s*modules|\b_pytest\b|\bpluggy\b|unittest\.(?:case|result|runner|suite|loader|main)|os\._exit|atexit"
     r"|pytest_(?:runtest|collection|sessionfinish|configure)|PYTEST_|__builtins__|\bbuiltins\b"
 )
-_TASKS = frozenset({"Makefile", "makefile", "GNUmakefile", "justfile", "Taskfile.yml"})
-_TASK_CALL = r"(?:^|[\s;&|])(?:make|just|task)\b"
 _ENTRY = re.compile(r"pytest11|pytest_plugins|-p\s+(?!no:)\w")
 
 
@@ -85,25 +85,32 @@ class Changed:
     base: bytes | str | None
     head: bytes | str | None
     mode: str = ""
+    renamed_from: str = ""
 
 
 def findings(
-    files: Iterable[Changed], tests: TestPaths = DEFAULT, test_command: str = ""
+    files: Iterable[Changed],
+    tests: TestPaths = DEFAULT,
+    test_command: str = "",
+    read: Reader = lambda _path: None,
 ) -> tuple[Finding, ...]:
-    """Every place where head reaches for the runner and base did not, blocking. ``test_command`` names the
-    files that
-    decide how tests are run (a Makefile, tox.ini)."""
-    return tuple(finding for file in files for finding in _of(file, tests, test_command))
+    """Every place where head reaches for the runner and base did not, blocking.
+
+    ``test_command`` names the files that decide how tests are run (a script, a Makefile); ``read`` gives a file
+    of the base, so that what such a script runs is known too.
+    """
+    runs = guard_command.reached(test_command, tests, read)
+    return tuple(finding for file in files for finding in _of(file, tests, runs))
 
 
-def _of(file: Changed, tests: TestPaths, test_command: str) -> Iterator[Finding]:
+def _of(file: Changed, tests: TestPaths, runs: Reached) -> Iterator[Finding]:
     name = posixpath.basename(file.path)
     if file.head is not None:
         yield from _of_name(file, name)
-    yield from _of_configuration(file, name, test_command)
+    yield from _of_configuration(file, name, runs)
     if file.head is None or file.base == file.head:
         return
-    if file.mode == _LINK and (name.endswith(".py") or _JS_FILE.search(name)):
+    if file.mode in _LINKS and (name.endswith(".py") or _JS_FILE.search(name)):
         yield _finding(file.path, "it is a link, so what it loads is not read here")
     elif name.endswith((".py", ".pyi", ".pyw")):
         yield from _hidden(file)
@@ -134,36 +141,49 @@ def _finding(path: str, what: str, line: int | None = None) -> Finding:
 
 def _of_name(file: Changed, name: str) -> Iterator[Finding]:
     """A new file that Python or Node would load in place of the runner, or that cannot be read as source."""
-    if file.base is not None and not name.endswith(_COMPILED):
+    if file.base is not None and not file.renamed_from and not name.endswith(_COMPILED):
         return
     stem = name.removesuffix(".py")
     parts = file.path.split("/")
+    is_link = file.mode in _LINKS
     if name in _STARTUP:
         yield _finding(file.path, f"{name} runs at every start of Python")
     elif name.endswith(_COMPILED):
         yield _finding(file.path, f"a {posixpath.splitext(name)[1]} file cannot be read before it runs")
-    elif name.endswith(".py") and (
+    elif (name.endswith(".py") or is_link) and (
         stem in _SHADOWS or (name == "__init__.py" and parts[-2:-1] and parts[-2] in _SHADOWS)
     ):
         yield _finding(file.path, "it is named like a package of the runner and would be loaded in its place")
+    elif (name.endswith(".py") or is_link) and _is_below_shadow(parts) and not DEFAULT.is_test(file.path):
+        yield _finding(file.path, "it lies in a folder named like a package of the runner")
     elif "node_modules" in parts:
         yield _finding(file.path, "it lies in node_modules and may be loaded in place of a package")
 
 
-def _of_configuration(file: Changed, name: str, test_command: str) -> Iterator[Finding]:
+def _is_below_shadow(parts: list[str]) -> bool:
+    """Whether a folder at an import root is named like the runner."""
+    folders = parts[:-1]
+    return bool(folders) and (
+        folders[0] in _SHADOWS
+        or (folders[0] in {"src", "lib"} and folders[1:2] != [] and folders[1] in _SHADOWS)
+    )
+
+
+def _of_configuration(file: Changed, name: str, runs: Reached) -> Iterator[Finding]:
     """Files that say how tests are run: the parts that do must stay as they are."""
+    if runs.decides(file.path):
+        yield _finding(file.path, f"the tests are run by it (`{runs.lines[0][:80]}`)")
+        return
     if name in _WHOLE or _WHOLE_PATTERN.match(name):
         if file.base != file.head:
             yield _finding(file.path, "the runner's configuration changes")
         return
-    parts = _PARTS.get(name)
+    parts = _all_scripts if name == "package.json" and runs.by_package else _PARTS.get(name)
     if parts is not None:
         before, after = parts(_text(file.base)), parts(_text(file.head))
         for key in sorted(before.keys() | after.keys()):
             if before.get(key) != after.get(key):
                 yield _finding(file.path, f"{key} changes")
-    elif name in _TASKS and file.base != file.head and re.search(_TASK_CALL, test_command):
-        yield _finding(file.path, f"the tests are run by it (`{test_command}`)")
 
 
 def _pyproject(text: str) -> dict[str, str]:
@@ -172,7 +192,8 @@ def _pyproject(text: str) -> dict[str, str]:
     except tomllib.TOMLDecodeError:
         return {"the file (it is not TOML)": text}
     found = {
-        f"[tool.{key}]": tool.get("tool", {}).get(key) for key in ("pytest", "tox", "nox", "hatch", "pdm")
+        f"[tool.{key}]": tool.get("tool", {}).get(key)
+        for key in ("pytest", "tox", "nox", "hatch", "pdm", "poe", "taskipy", "rye")
     }
     found["[tool.coverage]"] = tool.get("tool", {}).get("coverage")
     project = tool.get("project", {})
@@ -229,6 +250,18 @@ def _package_json(text: str) -> dict[str, str]:
         }
     )
     return {key: json.dumps(each, sort_keys=True) for key, each in kept.items()}
+
+
+def _all_scripts(text: str) -> dict[str, str]:
+    """Where the tests are run by a script, any other script may be part of it."""
+    found = _package_json(text)
+    try:
+        value: Any = json.loads(text or "{}")
+    except ValueError:
+        return found
+    scripts = value.get("scripts") if isinstance(value, dict) else None
+    named = scripts if isinstance(scripts, dict) else {}
+    return {**found, **{f"script {key}": json.dumps(each, sort_keys=True) for key, each in named.items()}}
 
 
 def _setup_py(text: str) -> dict[str, str]:

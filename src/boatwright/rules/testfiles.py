@@ -10,7 +10,8 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -110,7 +111,7 @@ class TestPaths:
         ``files`` is the listing (base and head together), ``texts`` the sources of it that could be read.
         What such a file imports in turn is code too.
         """
-        listing = frozenset(files)
+        listing = Listing.of(files)
         queue = [path for path in texts if self.side(path) is Side.CODE]
         code: set[str] = set(self.code)
         while queue:
@@ -124,64 +125,129 @@ class TestPaths:
 
 DEFAULT = TestPaths()
 _PYTHON_ROOTS = ("", "src/", "lib/")
+_IMPORTERS = frozenset({"import_module", "__import__", "run_module", "resolve_name", "import_string"})
 _JS = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".mts", ".cts")
 _JS_IMPORT = re.compile(
     r"""(?:\bfrom\s*|\bimport\s*\(?\s*|\brequire\s*\(\s*|\bexport\s[^'"`]*\bfrom\s*)['"`](\.{1,2}/[^'"`\n]+)['"`]"""
 )
 
 
-def imports(path: str, text: str, files: Collection[str]) -> frozenset[str]:
-    """The files of the repository that ``path`` imports, as far as its text tells."""
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of a repository, and its Python files by the last part of a module's name."""
+
+    files: frozenset[str]
+    by_name: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, files: Collection[str] | Listing) -> Listing:
+        if isinstance(files, Listing):
+            return files
+        found: dict[str, list[str]] = {}
+        for path in files:
+            if path.endswith(".py"):
+                found.setdefault(posixpath.basename(_stem(path)), []).append(path)
+        return cls(frozenset(files), {name: tuple(paths) for name, paths in found.items()})
+
+
+def _stem(path: str) -> str:
+    """A Python file as the module it is, from the repository's root."""
+    return path.removesuffix(".py").removesuffix("/__init__")
+
+
+def imports(path: str, text: str, listing: Collection[str] | Listing) -> frozenset[str]:
+    """The files of the repository that ``path`` imports, as far as its text tells. Where several may be meant, all."""
+    files = Listing.of(listing)
     if path.endswith(".py"):
         return _python_imports(path, text, files)
     if path.endswith(_JS):
-        return _js_imports(path, text, files)
+        return _js_imports(path, text, files.files)
     return frozenset()
 
 
-def _python_imports(path: str, text: str, files: Collection[str]) -> frozenset[str]:
+def _python_imports(path: str, text: str, files: Listing) -> frozenset[str]:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
         return frozenset()
     found: set[str] = set()
     for node in ast.walk(tree):
-        for stem in _stems(path, node):
-            found.update(_modules(stem, files))
+        absolute, stems = _named(path, node)
+        for stem in stems:
+            found.update(_modules(stem, files.files))
+        for name in absolute:
+            found.update(_anywhere(name, posixpath.dirname(path), files))
     return frozenset(found)
 
 
-def _stems(path: str, node: ast.AST) -> list[str]:
-    """Repository paths without suffix that an import statement, or a literal ``import_module``, may mean."""
+def _named(path: str, node: ast.AST) -> tuple[list[str], list[str]]:
+    """What an import statement, or a literal ``import_module``, names: dotted names from wherever the roots are, and
+    repository paths without suffix."""
     here = posixpath.dirname(path)
     if isinstance(node, ast.Import):
-        return _absolute([alias.name for alias in node.names], here)
+        return [alias.name for alias in node.names], []
     if isinstance(node, ast.ImportFrom):
         inner = [f"{node.module}.{alias.name}" if node.module else alias.name for alias in node.names]
         names = [*([node.module] if node.module else []), *inner]
-        if not node.level:
-            return _absolute(names, here)
-        start = here
-        for _ in range(node.level - 1):
-            start = posixpath.dirname(start)
-        return [posixpath.join(start, name.replace(".", "/")) for name in names] + ([start] if start else [])
-    if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        value = node.args[0].value
-        if name in {"import_module", "__import__"} and isinstance(value, str) and not value.startswith("."):
-            return _absolute([value], here)
-    return []
+        return ([], _relative(names, here, node.level)) if node.level else (names, [])
+    if isinstance(node, ast.Call) and node.args:
+        return _called(node, here)
+    return [], []
 
 
-def _absolute(names: Iterable[str], here: str) -> list[str]:
-    roots = [*_PYTHON_ROOTS, *([f"{here}/"] if here else [])]
-    return [f"{root}{name.replace('.', '/')}" for name in names for root in roots]
+def _relative(names: list[str], here: str, level: int) -> list[str]:
+    start = here
+    for _ in range(level - 1):
+        start = posixpath.dirname(start)
+    return [posixpath.join(start, name.replace(".", "/")) for name in names] + ([start] if start else [])
 
 
-def _modules(stem: str, files: Collection[str]) -> list[str]:
-    """The module a stem names and the packages on the way, where they exist."""
+def _called(node: ast.Call, here: str) -> tuple[list[str], list[str]]:
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    literals = [
+        each.value if isinstance(each, ast.Constant) and isinstance(each.value, str) else ""
+        for each in (*node.args, *(word.value for word in node.keywords if word.arg == "package"))
+    ]
+    name = literals[0].partition(":")[0]
+    if called not in _IMPORTERS or not name:
+        return [], []
+    rest = name.lstrip(".")
+    level = len(name) - len(rest)
+    if not level:
+        return [name], []
+    package = literals[1].split(".") if len(literals) > 1 and literals[1] else []
+    above = package[: len(package) - level + 1]
+    return ([".".join([*above, rest])] if above and rest else []), _relative(
+        [rest] if rest else [], here, level
+    )
+
+
+def _anywhere(name: str, here: str, files: Listing) -> set[str]:
+    """The files an absolute name may mean. Nobody knows where the import roots are, so any folder may be one; a name
+    of one part, which many files have, counts elsewhere only where no root is likely and it is not Python's own."""
+    stem = name.replace(".", "/")
+    likely = {"", *_PYTHON_ROOTS, *(f"{folder}/" for folder in _above(here))}
+    found = {path for root in likely for path in _modules(f"{root}{stem}", files.files, root)}
+    if "." not in name and (found or name in sys.stdlib_module_names):
+        return found
+    for path in files.by_name.get(posixpath.basename(stem), ()):
+        whole = _stem(path)
+        if whole == stem or whole.endswith(f"/{stem}"):
+            found.update(_modules(whole, files.files, whole[: len(whole) - len(stem)]))
+    return found
+
+
+def _above(folder: str) -> Iterator[str]:
+    while folder:
+        yield folder
+        folder = posixpath.dirname(folder)
+
+
+def _modules(stem: str, files: Collection[str], root: str = "") -> list[str]:
+    """The module a stem names and the packages on the way below ``root``, where they exist."""
     parts = stem.split("/")
-    packages = ["/".join([*parts[:depth], "__init__.py"]) for depth in range(1, len(parts) + 1)]
+    first = root.count("/") + 1
+    packages = ["/".join([*parts[:depth], "__init__.py"]) for depth in range(first, len(parts) + 1)]
     return [candidate for candidate in (f"{stem}.py", *packages) if candidate in files]
 
 

@@ -71,7 +71,16 @@ def _read(here: Ground, mirror: Mirror, made: Deliverable, plan: Plan) -> tuple[
 def _guard(mirror: Mirror, made: Deliverable, sides: TestPaths, test_line: str) -> tuple[Finding, ...]:
     """What of the change touches the test runner, base and head texts side by side."""
     files = [_sides(mirror, made, change) for change in made.changes]
-    return runner_guard.findings(files, sides, test_line)
+    gone = [runner_guard.Changed(c.renamed_from, b"", None) for c in made.changes if c.renamed_from]
+
+    def read(path: str) -> str | None:
+        try:
+            data = mirror.read(made.base, path, GUARD_CAP)
+        except errors.BadInput:
+            return None
+        return None if data is None else data.decode("utf-8", "replace")
+
+    return runner_guard.findings([*files, *gone], sides, test_line, read)
 
 
 GUARD_CAP = 4 << 20
@@ -87,7 +96,7 @@ def _sides(mirror: Mirror, made: Deliverable, change: Change) -> runner_guard.Ch
         head = mirror.read(made.commit, change.path, GUARD_CAP)
     except errors.BadInput:
         return runner_guard.Changed(change.path, None, None if change.status == "D" else b"", change.new_mode)
-    return runner_guard.Changed(change.path, base, head, change.new_mode)
+    return runner_guard.Changed(change.path, base, head, change.new_mode, change.renamed_from or "")
 
 
 def _of_proof(proof: ProofVerdict) -> Sequence[Finding]:

@@ -166,10 +166,10 @@ def _announce(options: argparse.Namespace, listener: socket.socket) -> None:
     where = _where(options)
     if options.socket is None:
         where = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    sys.stdout.write(f"ready {where}\n")
-    sys.stdout.flush()
     if options.ready is not None:
         options.ready.write_text(f"{where}\n", encoding="utf-8")
+    sys.stdout.write(f"ready {where}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -4,15 +4,21 @@ it.
 Runs inside a bottle; standard library only, one file, Python 3.9 and later. ``BOATWRIGHT_REPORT`` names the
 file. Every test runs: ``--failfast`` is not obeyed, because every id is wanted. For a failure the report says
 the exception's type and the deepest file of the traceback that is not the runner's.
+
+The code under test shares this process. So the runner is not to be found as ``__main__``, what it needs is taken
+before anything of the repository is loaded, and the report is written last: after threads and exit hooks.
 """
 
 # Names stay as the interpreter has them: a Path would resolve links.
 from __future__ import annotations
 
+import atexit
 import os
 import sys
+import threading
 import time
 import traceback
+import types
 import unittest
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -21,6 +27,11 @@ from xml.sax.saxutils import quoteattr
 REPORT = os.environ.pop("BOATWRIGHT_REPORT", "")
 WORKSPACE = os.getcwd()
 LONGEST = 20_000
+CASES: dict[str, dict[str, str]] = {}
+TIMES: list[float] = []
+OPEN, END, FORMAT, MODULES = open, os._exit, traceback.format_exception, sys.modules
+join_threads: Any = getattr(threading, "_shutdown", lambda: None)
+run_exit_hooks: Any = getattr(atexit, "_run_exitfuncs", lambda: None)
 RUNNER = (os.path.dirname(os.path.abspath(unittest.__file__)) + os.sep, os.path.abspath(__file__))
 
 
@@ -48,7 +59,7 @@ def deepest(trace: Any) -> tuple[str, str]:
 
 def file_of(test: Any) -> str:
     """The file a test was written in, below the workspace."""
-    module = sys.modules.get(type(test).__module__)
+    module = MODULES.get(type(test).__module__)
     return relative(getattr(module, "__file__", None) or "") if module else ""
 
 
@@ -72,23 +83,34 @@ def name_and_file(test: Any) -> tuple[str, str]:
     return str(test), ""
 
 
-class Result(unittest.TextTestResult):
+class Sealed(type):
+    """A class whose attributes stay as they are written here."""
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        raise AttributeError(f"{name} of the test runner cannot be set")
+
+    def __delattr__(cls, name: str) -> None:
+        raise AttributeError(f"{name} of the test runner cannot be deleted")
+
+
+class Result(unittest.TextTestResult, metaclass=Sealed):
     """The usual result, which also remembers every outcome. The worse word of a test's parts counts."""
 
     ORDER = ("passed", "skipped", "failure", "error")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.cases: dict[str, dict[str, str]] = {}
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith(("add", "note", "ORDER")):
+            raise AttributeError(f"{name} of the test runner cannot be set")
+        super().__setattr__(name, value)
 
     def note(
         self, test: Any, outcome: str, detail: str = "", exception: str = "", at: tuple[str, str] = ("", "")
     ) -> None:
         test = getattr(test, "test_case", test)
         name, file = name_and_file(test)
-        known = self.cases.get(name)
+        known = CASES.get(name)
         if known is None or self.ORDER.index(outcome) > self.ORDER.index(known["outcome"]):
-            self.cases[name] = {
+            CASES[name] = {
                 "outcome": outcome,
                 "file": file,
                 "detail": detail,
@@ -99,7 +121,7 @@ class Result(unittest.TextTestResult):
 
     def note_error(self, test: Any, outcome: str, err: Any) -> None:
         kind, value, trace = err
-        detail = "".join(traceback.format_exception(kind, value, trace))[-LONGEST:]
+        detail = "".join(FORMAT(kind, value, trace))[-LONGEST:]
         self.note(test, outcome, detail, getattr(kind, "__name__", str(kind)), deepest(trace))
 
     def addSuccess(self, test: Any) -> None:  # noqa: N802 - the runner's names
@@ -174,20 +196,46 @@ def xml(cases: Mapping[str, Mapping[str, str]], seconds: float) -> str:
     return "\n".join(lines)
 
 
-class Runner(unittest.TextTestRunner):
-    resultclass = Result
+class Runner(unittest.TextTestRunner, metaclass=Sealed):
+    resultclass: Any = Result
 
     def run(self, test: Any) -> Any:
         self.failfast = False
         started = time.time()
         result: Any = super().run(test)
-        if REPORT:
-            with open(REPORT, "w", encoding="utf-8") as out:
-                out.write(xml(result.cases, time.time() - started))
+        TIMES.append(time.time() - started)
         return result
 
 
+def run() -> int:
+    """``unittest.main`` with its exit code as the interpreter would give it."""
+    try:
+        unittest.main(module=None, testRunner=Runner)
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        print(end.code, file=sys.stderr)
+    return 1
+
+
+def finish(code: int) -> None:
+    """What the interpreter does at its end, then the report, then nothing: nobody can change it any more."""
+    join_threads()
+    run_exit_hooks()
+    if REPORT and TIMES:
+        with OPEN(REPORT, "w", encoding="utf-8") as out:
+            out.write(xml(CASES, sum(TIMES)))
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            code = code or 120  # what the interpreter says of a stream that cannot be flushed
+    END(code & 0xFF)
+
+
 if __name__ == "__main__":
+    ITSELF = sys.modules["__main__"]  # kept, so that its names live on where no import finds them
+    sys.modules["__main__"] = types.ModuleType("__main__")
     sys.path[0] = WORKSPACE
     sys.argv[0] = "python -m unittest"
-    unittest.main(module=None, testRunner=Runner)
+    finish(run())
