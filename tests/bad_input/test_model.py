@@ -70,22 +70,12 @@ def test_a_budget_too_small_for_one_call(desk: Desk, repository: Path, faulty: A
     desk.do("budget", "raise", execution, "0usd").refuses(2, "admits no call", move="budget raise")
     desk.do("budget", "raise", execution, "99usd").refuses(2, "'budget' asks for 99 USD", move="50 USD")
     raised = next(move for move in said.moves if "budget raise" in move)
-    assert desk.do(*raised.split()[1:]).code == 0  # what was proposed is enough for the call that did not fit
-    again = desk.do("resume", execution)
-    if again.code == 4:  # and for a dearer one we are told again
-        desk.parked(again, "budget", "needed", move="budget raise") if "ex-" in again.text else again.refuses(4)
+    assert desk.do(*raised.split()[1:]).code == 0  # ready to copy, and enough for the call that did not fit
+    again = desk.do("resume", execution).refuses(4, "parked (budget)", "needed", move="budget raise")
+    assert "plan: Count the last" in again.out
     desk.do("budget", "raise", execution, "5usd")
     desk.resumes(execution)
     desk.lost_nothing(execution, state="DELIVERED")
-
-
-def test_a_day_of_the_host_that_is_used_up(desk: Desk, repository: Path) -> None:
-    desk.settings("budget: {host_per_day: 0.01usd, execution: 0.01usd}\n")
-    try:
-        said = desk.run(repository, desk.good(), "--budget", "0.01usd")
-        desk.parked(said, "budget", "budget is too small for this call", move="raise")
-    finally:
-        desk.settings("")
 
 
 class _Expired(BaseHTTPRequestHandler):
@@ -142,6 +132,17 @@ def test_no_key_then_an_expired_one_then_a_good_one(desk: Desk, repository: Path
     desk.resumes(execution, env={**old, "ANTHROPIC_BASE_URL": answering})
     kept = json.dumps(desk.lost_nothing(execution, state="DELIVERED"))
     assert "sk-hidden" not in kept and "hidden words" not in kept
+
+
+def test_a_day_of_the_host_that_is_used_up(desk: Desk, repository: Path, expired: str) -> None:
+    key = {"ANTHROPIC_API_KEY": "sk-hidden", "ANTHROPIC_BASE_URL": expired}
+    desk.settings("budget: {host_per_day: 0.01usd}\n")
+    try:
+        said = desk.run(repository, "anthropic:claude-sonnet-4-5", env=key)
+        execution = desk.parked(said, "budget", "the host (day", "cap 0.01", move="raise budget.host_per_day in settings.yml")
+    finally:
+        desk.settings("")
+    desk.do("resume", execution, env=key).refuses(4, "does not accept the credential")  # so the call was made
 
 
 def test_a_model_nobody_has_priced(desk: Desk, repository: Path, expired: str) -> None:

@@ -154,6 +154,10 @@ REFUSED = [
     ("src/a.py", "from pathlib import Path\nfor p in Path.home().glob('.*/*'): p.write_text('')"),
     ("src/a.py", "import os\nos.walk(os.path.expanduser('~'))"),
     ("src/a.py", "from glob import glob\nglob('/tmp/*/*.xml')"),
+    ("src/a.py", "import os\nos.environ['PYTHON' + 'PATH'] = 'x'"),
+    ("src/a.py", "import threading\nthreading.main_thread().join()"),
+    ("conftest.py", "def f(request): request.node.runtest = print"),
+    ("conftest.py", "def f(request): request.config.pluginmanager.register(X())"),
     # source that Python cannot read
     ("src/a.py", "def (:\n    sys.modules['x'] = 1"),
 ]
@@ -190,6 +194,7 @@ ALLOWED = [
     ("tests/test_a.py", "import os\ndef test_x(monkeypatch):\n    monkeypatch.setattr(os, 'getcwd', str)"),
     ("tests/test_a.py", "import importlib.util as u\nu.spec_from_file_location('t', str(ROOT / 'bin' / f'{x}.py'))"),
     ("tests/unittest/test_a.py", "x = 1"),
+    ("src/a.py", "import threading\nok = threading.current_thread() is threading.main_thread()\nt.join()"),
     ("pyproject.toml", "[project]\nname = 'x'\ndependencies = ['y']"),
     ("setup.cfg", "[metadata]\nname = x"),
     ("package.json", '{"name": "x", "scripts": {"build": "tsc"}, "dependencies": {"y": "1"}}'),

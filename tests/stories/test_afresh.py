@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from boatwright.intake import commands
 from boatwright.values.events import BaseProven, EnvironmentPrepared
 
-if TYPE_CHECKING:
-    from tests.stories.conftest import Yard
-else:
-    Yard = Any
+Yard = Any  # tests/stories/conftest.py
 
 
 async def test_a_retry_from_the_analysis_prepares_the_environment_anew(yard: Yard) -> None:

@@ -76,7 +76,9 @@ class HeadSigner:
                 heads.append(head)
         if not self._head_file.exists() and not heads:
             return [], []  # there is a key, and nothing was signed yet
-        if heads:  # the file is written just before its row is committed: a kill in between leaves the file alone
+        if (
+            heads
+        ):  # the file is written just before its row is committed: a kill in between leaves the file alone
             problems = [problem for problem in problems if problem != MISSING_ROW]
         return heads, problems
 

@@ -244,7 +244,7 @@ class _Reader:
         owner, _, method = name.rpartition(".")
         if method not in guard_words.MUTATORS or owner in {"pytest", guard_words.COMPUTED}:
             return
-        if self._is_guarded(owner.removesuffix(".__dict__")):
+        if self._is_guarded(owner.removesuffix(".__dict__")) or owner.endswith(".pluginmanager"):
             self._add(node, f"{owner} is written by {name}")
 
     def _hidden(self, node: ast.Call, name: str) -> None:
@@ -270,12 +270,8 @@ class _Reader:
             self._add(node, "code looks into sys.modules")
 
     def _string(self, node: ast.AST) -> None:
-        if (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and guard_words.STRINGS.search(node.value)
-        ):
-            self._add(node, f"the runner's own name {node.value[:40]!r} is used")
+        if isinstance(node, ast.Constant | ast.BinOp) and guard_words.STRINGS.search(_constant(node)):
+            self._add(node, f"the runner's own name {_constant(node)[:40]!r} is used")
 
     def _exit_at_import(self, node: ast.stmt) -> None:
         for inner in ast.walk(node):

@@ -53,6 +53,10 @@ def round_about(node: ast.Call | ast.Subscript, dotted: _Dotted, *, test_side: b
             yield from _spelled(constant(node.args[1]))
     elif not test_side or isinstance(node.func, ast.Call):
         yield from _handed_on(node, name, dotted)
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "join":
+        waited = node.func.value
+        if isinstance(waited, ast.Call) and dotted(waited.func) == "threading.main_thread":
+            yield "the end of the main thread is waited for"
     yield from _searched(node, dotted)
 
 

@@ -119,6 +119,7 @@ OUTCOMES = frozenset(
         "addSuccess",
         "addUnexpectedSuccess",
         "failureException",
+        "runtest",
         "wasSuccessful",
     }
 )

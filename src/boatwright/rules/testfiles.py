@@ -10,13 +10,13 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from boatwright.rules import globs
 from boatwright.rules.sorting import TestChange
+from boatwright.values.python import STANDARD_MODULES
 
 DEFAULT_TESTS: tuple[str, ...] = (
     "test_*.py",
@@ -228,7 +228,7 @@ def _anywhere(name: str, here: str, files: Listing) -> set[str]:
     stem = name.replace(".", "/")
     likely = {"", *_PYTHON_ROOTS, *(f"{folder}/" for folder in _above(here))}
     found = {path for root in likely for path in _modules(f"{root}{stem}", files.files, root)}
-    if "." not in name and (found or name in sys.stdlib_module_names):
+    if "." not in name and (found or name in STANDARD_MODULES):
         return found
     for path in files.by_name.get(posixpath.basename(stem), ()):
         whole = _stem(path)

@@ -75,9 +75,7 @@ def failing(report: RunReport) -> tuple[str, ...]:
     )
 
 
-async def _prepare(
-    context: Context, house: House, mirror: Mirror, here: Ground, *, afresh: bool
-) -> None:
+async def _prepare(context: Context, house: House, mirror: Mirror, here: Ground, *, afresh: bool) -> None:
     prepared = await environments.prepare(
         context, house, mirror, here, here.commit, here.commit, afresh=afresh
     )

@@ -19,7 +19,14 @@ RENEWED = "renewed-"
 
 
 async def prepare(
-    context: Context, house: House, mirror: Mirror, here: Ground, commit: str, base: str, *, afresh: bool = False
+    context: Context,
+    house: House,
+    mirror: Mirror,
+    here: Ground,
+    commit: str,
+    base: str,
+    *,
+    afresh: bool = False,
 ) -> Prepared:
     """The environment for ``commit``'s tree, set up by the lines of ``here``.
 

@@ -61,9 +61,7 @@ class House:
             state=state,
             settings=settings,
             ledger=ledger,
-            backend=Bubblewrap(
-                state, clock=clock, ids=ids, environment=environment, uids=settings.uid_range
-            ),
+            backend=Bubblewrap(state, clock=clock, ids=ids, environment=environment, uids=settings.uid_range),
             wire=WireClient(state, environment=environment),
             forge=LocalForge(ledger.database, state, clock=clock, ids=ids),
             clock=clock,

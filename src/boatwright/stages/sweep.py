@@ -40,7 +40,8 @@ Freed = dict[str, tuple[int, int]]
 async def collect(house: House, *, older_than: timedelta | None, dry_run: bool) -> Freed:
     """Sweep once; ``older_than`` None takes the days of ``retention``. What an unfinished execution names is kept."""
     limits = _limits(house, older_than)
-    freed: Freed = {"bottles": await _bottles(house, dry_run)}  # first: what uses an environment comes after it
+    # First: what uses an environment comes after it.
+    freed: Freed = {"bottles": await _bottles(house, dry_run)}
     freed["artifacts"] = await asyncio.to_thread(_artifacts, house, limits, dry_run)
     if ENVIRONMENTS in limits:
         used = await _used(house)
