@@ -27,7 +27,11 @@ import yaml
 
 SECONDS = 120.0
 """How long a command may take on a busy machine before the test gives up on it."""
-GIT = {"PATH": os.environ.get("PATH", os.defpath), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+GIT = {
+    "PATH": os.environ.get("PATH", os.defpath),
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+}
 WHO = ("-c", "user.name=Someone", "-c", "user.email=someone@localhost", "-c", "protocol.file.allow=always")
 
 TEST = """python3 - <<'PY'
@@ -47,7 +51,10 @@ import pathlib
 p = pathlib.Path("paginate.py")
 p.write_text(p.read_text().replace("return len(items) // size", "return -(-len(items) // size)"))
 PY"""
-STEPS = (("P1", "tests/test_paginate.py", "21 items make 5 pages of 5"), ("P2", "paginate.py", "pages() counts it"))
+STEPS = (
+    ("P1", "tests/test_paginate.py", "21 items make 5 pages of 5"),
+    ("P2", "paginate.py", "pages() counts it"),
+)
 PLAN = {
     "goal": "Count the last, partly filled page",
     "proof": "behaviour",
@@ -72,7 +79,11 @@ class Said:
 
     @property
     def moves(self) -> list[str]:
-        return [line.strip().removeprefix("→ ") for line in self.text.splitlines() if line.strip().startswith("→ ")]
+        return [
+            line.strip().removeprefix("→ ")
+            for line in self.text.splitlines()
+            if line.strip().startswith("→ ")
+        ]
 
     @property
     def execution(self) -> str:
@@ -128,7 +139,9 @@ class Running:
         """Wait until it has said ``words``."""
         until = time.monotonic() + seconds
         while words not in self.read(0):
-            assert time.monotonic() < until and not self._readable(), f"never said {words!r}:\n{self.read(0)}{self.read(1)}"
+            assert time.monotonic() < until and not self._readable(), (
+                f"never said {words!r}:\n{self.read(0)}{self.read(1)}"
+            )
             time.sleep(0.02)
 
     def interrupt(self) -> None:
@@ -198,7 +211,9 @@ class Desk:
         assert said.code == 0 and "proof: proven" in said.out, str(said)
         return said
 
-    def lost_nothing(self, execution: str | None = None, *, state: str = "PARKED", **how: Any) -> dict[str, Any]:
+    def lost_nothing(
+        self, execution: str | None = None, *, state: str = "PARKED", **how: Any
+    ) -> dict[str, Any]:
         """The chain is whole, and the execution stands where it was left. Returns what ``show --json`` says."""
         said = self.do("events", "verify", **how)
         assert said.code == 0 and "every chain is whole" in said.out, str(said)

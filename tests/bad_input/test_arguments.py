@@ -34,7 +34,11 @@ RUNS = [
     (("--text", "  "), ("the text is empty",), "--text"),
     ((*TEXT, "--model", "gpt"), ("'gpt' is not a model",), "--model anthropic:NAME"),
     ((*TEXT, "--model", "gemini:pro"), ("'gemini:pro' is not a model",), "--model anthropic:NAME"),
-    ((*TEXT, "--model", "scripted:absent.yml"), ("no scripted model at", "absent.yml"), "--model scripted:FILE"),
+    (
+        (*TEXT, "--model", "scripted:absent.yml"),
+        ("no scripted model at", "absent.yml"),
+        "--model scripted:FILE",
+    ),
     (TEXT, ("no model", "ANTHROPIC_API_KEY"), "export ANTHROPIC_API_KEY"),
     ((*TEXT, "--model", GOOD, "--agent", "nobody"), ("'nobody' is not a provider",), "--agent builtin"),
     ((*TEXT, "--model", GOOD, "--base", "nope"), ("no branch, tag or commit 'nope'",), "--base main"),
@@ -43,7 +47,11 @@ RUNS = [
     ((*TEXT, "--model", GOOD, "--budget", "5eur"), ("'5eur' is not a budget",), "--budget 2Mtok"),
     ((*TEXT, "--model", GOOD, "--budget", "0usd"), ("a budget of 0usd admits no call",), "--budget 5usd"),
     ((*TEXT, "--model", GOOD, "--budget", "0tok"), ("a budget of 0tok admits no call",), "--budget 5usd"),
-    ((*TEXT, "--model", GOOD, "--budget", "99usd"), ("'--budget' asks for 99 USD", "allows 50 USD"), "50 USD or less"),
+    (
+        (*TEXT, "--model", GOOD, "--budget", "99usd"),
+        ("'--budget' asks for 99 USD", "allows 50 USD"),
+        "50 USD or less",
+    ),
 ]
 
 
@@ -74,17 +82,27 @@ def test_what_is_no_repository(desk: Desk) -> None:
     (plain / "file").write_text("x")
     empty.mkdir(exist_ok=True)
     desk.git(empty, "init", "--quiet")
-    for arguments in (("run", *TEXT, "--model", GOOD), ("plan", "text", "x", "--model", GOOD), ("issue", "create", "--title", "x")):
-        desk.do(*arguments, "--repo", str(plain)).refuses(2, str(plain), "not a git repository", move="git init")
+    for arguments in (
+        ("run", *TEXT, "--model", GOOD),
+        ("plan", "text", "x", "--model", GOOD),
+        ("issue", "create", "--title", "x"),
+    ):
+        desk.do(*arguments, "--repo", str(plain)).refuses(
+            2, str(plain), "not a git repository", move="git init"
+        )
     for arguments in (("init",), ("pr", "list"), ("status",)):
         desk.do(*arguments, "--repo", str(plain)).refuses(2, str(plain), "not a git repository")
     run = ("run", *TEXT, "--model", GOOD, "--repo")
     desk.do(*run, str(empty)).refuses(2, str(empty), "has no commit yet", move="first commit")
-    desk.do(*run, str(desk.root / "absent")).refuses(2, "there is no repository at", "absent", move="--repo PATH")
+    desk.do(*run, str(desk.root / "absent")).refuses(
+        2, "there is no repository at", "absent", move="--repo PATH"
+    )
     desk.do(*run, str(plain / "file")).refuses(2, "there is no repository at", "file", move="--repo PATH")
     desk.do(*run, "ftp://host/x").refuses(2, "ftp://host/x is not a URL", move="https")
     desk.do(*run, "ext::sh -c true").refuses(2, "there is no repository at", move="--repo PATH")
-    said = desk.do(*run, "http://someone:hidden@127.0.0.1:1/x.git").refuses(1, "Could not read http://127.0.0.1:1/x.git", move="network")
+    said = desk.do(*run, "http://someone:hidden@127.0.0.1:1/x.git").refuses(
+        1, "Could not read http://127.0.0.1:1/x.git", move="network"
+    )
     assert "hidden" not in said.text
 
 
@@ -114,7 +132,9 @@ EXECUTIONS = [("show",), ("events",), ("resume",), ("retry",), ("cancel",), ("bu
 def test_executions_nobody_knows(desk: Desk) -> None:
     for typed in EXECUTIONS:
         desk.do(*typed, "ex-unknown").refuses(2, "there is no execution ex-unknown", move="boatwright status")
-    desk.do("budget", "raise", "ex-unknown", "5usd").refuses(2, "there is no execution ex-unknown", move="status")
+    desk.do("budget", "raise", "ex-unknown", "5usd").refuses(
+        2, "there is no execution ex-unknown", move="status"
+    )
     desk.do("cancel", "").refuses(2, "there is no execution", move="boatwright status")
 
 
@@ -124,7 +144,9 @@ def test_commands_and_options_that_are_not_there(desk: Desk) -> None:
     desk.do("retry", "ex-1", "--from", "nowhere").refuses(2, "'nowhere'", "analyze", move="retry --help")
     desk.do("gc", "--days", "-1").refuses(2, "--days", move="gc --help")
     desk.do("serve", "--port", "99999").refuses(2, "--port", move="serve --help")
-    desk.do("serve", "--host", "0.0.0.0").refuses(5, "0.0.0.0 is not a loopback address", move="--host 127.0.0.1")
+    desk.do("serve", "--host", "0.0.0.0").refuses(
+        5, "0.0.0.0 is not a loopback address", move="--host 127.0.0.1"
+    )
     helped = desk.do()
     assert helped.code == 2 and "Usage: boatwright" in helped.out and not helped.err.strip()
 
@@ -137,10 +159,16 @@ def test_a_port_that_is_taken(desk: Desk) -> None:
 
 def test_variables_that_make_no_sense(desk: Desk, repository: Path) -> None:
     run = ("run", "--repo", str(repository), *TEXT, "--model", GOOD)
-    desk.do("status", env={"BOATWRIGHT_LEASE_SECONDS": "-1"}).refuses(2, "BOATWRIGHT_LEASE_SECONDS", "-1", move="unset")
-    desk.do("status", env={"BOATWRIGHT_STATE": "/dev/null/x"}).refuses(7, "/dev/null/x", move="BOATWRIGHT_STATE")
+    desk.do("status", env={"BOATWRIGHT_LEASE_SECONDS": "-1"}).refuses(
+        2, "BOATWRIGHT_LEASE_SECONDS", "-1", move="unset"
+    )
+    desk.do("status", env={"BOATWRIGHT_STATE": "/dev/null/x"}).refuses(
+        7, "/dev/null/x", move="BOATWRIGHT_STATE"
+    )
     desk.do("status", env={"BOATWRIGHT_DATABASE_URL": "mysql://x"}).refuses(2, "mysql", move="sqlite:///PATH")
-    desk.do("status", env={"BOATWRIGHT_DATABASE_URL": "what"}).refuses(2, "database address", move="sqlite:///PATH")
+    desk.do("status", env={"BOATWRIGHT_DATABASE_URL": "what"}).refuses(
+        2, "database address", move="sqlite:///PATH"
+    )
     desk.do(*run, env={"PATH": "/nowhere"}).refuses(3, "git is not installed", move="install git")
     bwrap = {"BOATWRIGHT_BWRAP": "/nowhere/bwrap"}
     desk.do(*run, env=bwrap).refuses(3, "no bottle can be made", "/nowhere/bwrap", move="boatwright doctor")

@@ -62,7 +62,9 @@ def test_a_set_up_that_fails(desk: Desk, repository: Path) -> None:
 
 def test_a_test_command_that_is_not_there(desk: Desk, repository: Path) -> None:
     said = desk.run(repository, MODEL, "--test", "no-such-program")
-    desk.parked(said, "toolchain", "`no-such-program` cannot be started", "exit 127", move="boatwright resume")
+    desk.parked(
+        said, "toolchain", "`no-such-program` cannot be started", "exit 127", move="boatwright resume"
+    )
 
 
 def test_a_base_whose_tests_all_fail_is_mended_and_goes_on(desk: Desk) -> None:
@@ -70,7 +72,9 @@ def test_a_base_whose_tests_all_fail_is_mended_and_goes_on(desk: Desk) -> None:
     broken = "import unittest\n\n\nclass Pages(unittest.TestCase):\n    def test_a(self):\n        self.fail('always')\n"
     repository = desk.repository(files={"tests/test_paginate.py": broken})
     said = desk.run(repository, MODEL)
-    execution = desk.parked(said, "base_tests", "on the base no test passes", move=f"retry {said.execution} --from analyze")
+    execution = desk.parked(
+        said, "base_tests", "on the base no test passes", move=f"retry {said.execution} --from analyze"
+    )
     mended = desk.commit(repository, {"tests/test_paginate.py": whole})
     again = desk.do("retry", execution, "--from", "analyze")
     assert "base: 4 pass" in again.out, str(again)
@@ -84,11 +88,15 @@ def test_nobody_says_how_to_test_until_the_policy_does(desk: Desk) -> None:
     desk.git(repository, "init", "--quiet", "--initial-branch=main")
     desk.commit(repository, {"NOTES": "Nothing to test.\n"})
     said = desk.run(repository, MODEL)
-    execution = desk.parked(said, "no_test_command", "nobody says how to test", move=f"retry {said.execution} --from analyze")
+    execution = desk.parked(
+        said, "no_test_command", "nobody says how to test", move=f"retry {said.execution} --from analyze"
+    )
     desk.commit(repository, {".boatwright.yml": "test_command: grep -q test NOTES\n"})
     again = desk.do("retry", execution, "--from", "analyze")
     assert "base: 1 pass" in again.out, str(again)
     desk.commit(repository, {".boatwright.yml": "test_comand: true\n"})
-    again = desk.do("retry", execution, "--from", "analyze").refuses(4, "parked (policy)", "unknown key 'test_comand'")
+    again = desk.do("retry", execution, "--from", "analyze").refuses(
+        4, "parked (policy)", "unknown key 'test_comand'"
+    )
     assert any("retry" in move for move in again.moves)
     desk.lost_nothing(execution)

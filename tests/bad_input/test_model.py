@@ -31,7 +31,9 @@ WAITS = ("hang", "cut_stream", "not_protocol")
 
 
 def fault(kind: str, reply: int | str = "plan") -> dict[str, Any]:
-    return {"reply": reply, "kind": kind, "times": "always"} | ({"retry_after": 0} if kind.startswith("http_") else {})
+    return {"reply": reply, "kind": kind, "times": "always"} | (
+        {"retry_after": 0} if kind.startswith("http_") else {}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +50,18 @@ def faulty(desk: Desk, repository: Path) -> Iterator[dict[str, Future[Any]]]:
         return desk.run(repository, desk.script(faults=[fault(kind)]), env={"BOATWRIGHT_MODEL_SILENCE": "1s"})
 
     with ThreadPoolExecutor(4) as together:
-        yield {kind: together.submit(run, kind) for kind in sorted(FAULTS, key=lambda kind: kind not in WAITS)}
+        yield {
+            kind: together.submit(run, kind) for kind in sorted(FAULTS, key=lambda kind: kind not in WAITS)
+        }
 
 
 def test_a_provider_that_is_overloaded_in_mid_build(desk: Desk, repository: Path, faulty: Any) -> None:
     """The step that was saved stays; resume goes on after it, and asks for the plan no second time."""
     model = desk.good(fault("http_529", 2))
     said = desk.run(repository, model)
-    execution = desk.parked(said, "model_unavailable", "did not answer in 6 attempt(s)", move=f"resume {said.execution}")
+    execution = desk.parked(
+        said, "model_unavailable", "did not answer in 6 attempt(s)", move=f"resume {said.execution}"
+    )
     before = [event["type"] for event in desk.lost_nothing(execution)["events"]]
     assert before.count("step.completed") == 1
     Path(model.removeprefix("scripted:")).write_text(Path(desk.good().removeprefix("scripted:")).read_text())
@@ -66,7 +72,9 @@ def test_a_provider_that_is_overloaded_in_mid_build(desk: Desk, repository: Path
 
 def test_a_budget_too_small_for_one_call(desk: Desk, repository: Path, faulty: Any) -> None:
     said = desk.run(repository, desk.good(), "--budget", "0.01usd")
-    execution = desk.parked(said, "budget", "used 0.00 USD", "needed", "cap 0.01", move=f"budget raise {said.execution}")
+    execution = desk.parked(
+        said, "budget", "used 0.00 USD", "needed", "cap 0.01", move=f"budget raise {said.execution}"
+    )
     desk.do("budget", "raise", execution, "0usd").refuses(2, "admits no call", move="budget raise")
     desk.do("budget", "raise", execution, "99usd").refuses(2, "'budget' asks for 99 USD", move="50 USD")
     raised = next(move for move in said.moves if "budget raise" in move)
@@ -117,18 +125,28 @@ def answering(desk: Desk) -> Iterator[str]:
         process.communicate()
 
 
-def test_no_key_then_an_expired_one_then_a_good_one(desk: Desk, repository: Path, expired: str, answering: str) -> None:
+def test_no_key_then_an_expired_one_then_a_good_one(
+    desk: Desk, repository: Path, expired: str, answering: str
+) -> None:
     said = desk.run(repository, "anthropic:claude-sonnet-4-5")
-    execution = desk.parked(said, "credential", "ANTHROPIC_API_KEY is not set", move=f"resume {said.execution}")
+    execution = desk.parked(
+        said, "credential", "ANTHROPIC_API_KEY is not set", move=f"resume {said.execution}"
+    )
     odd = {"ANTHROPIC_API_KEY": "hidden words", "ANTHROPIC_BASE_URL": expired}
-    said = desk.do("resume", execution, env=odd).refuses(4, "parked (credential)", "not a key", move="the key alone")
+    said = desk.do("resume", execution, env=odd).refuses(
+        4, "parked (credential)", "not a key", move="the key alone"
+    )
     assert "hidden" not in said.text
     old = {"ANTHROPIC_API_KEY": "sk-hidden", "ANTHROPIC_BASE_URL": expired}
-    said = desk.do("resume", execution, env=old).refuses(4, "does not accept the credential", "invalid x-api-key", move="valid key")
+    said = desk.do("resume", execution, env=old).refuses(
+        4, "does not accept the credential", "invalid x-api-key", move="valid key"
+    )
     assert "sk-hidden" not in said.text
     desk.lost_nothing(execution)
     plain = {**old, "ANTHROPIC_BASE_URL": "http://provider.example"}
-    desk.do("resume", execution, env=plain).refuses(4, "must be https://HOST, or http:// on loopback", move="resume")
+    desk.do("resume", execution, env=plain).refuses(
+        4, "must be https://HOST, or http:// on loopback", move="resume"
+    )
     desk.resumes(execution, env={**old, "ANTHROPIC_BASE_URL": answering})
     kept = json.dumps(desk.lost_nothing(execution, state="DELIVERED"))
     assert "sk-hidden" not in kept and "hidden words" not in kept
@@ -139,7 +157,9 @@ def test_a_day_of_the_host_that_is_used_up(desk: Desk, repository: Path, expired
     desk.settings("budget: {host_per_day: 0.01usd}\n")
     try:
         said = desk.run(repository, "anthropic:claude-sonnet-4-5", env=key)
-        execution = desk.parked(said, "budget", "the host (day", "cap 0.01", move="raise budget.host_per_day in settings.yml")
+        execution = desk.parked(
+            said, "budget", "the host (day", "cap 0.01", move="raise budget.host_per_day in settings.yml"
+        )
     finally:
         desk.settings("")
     desk.do("resume", execution, env=key).refuses(4, "does not accept the credential")  # so the call was made
@@ -151,7 +171,9 @@ def test_a_model_nobody_has_priced(desk: Desk, repository: Path, expired: str) -
     execution = desk.parked(said, "price", "nobody has priced this model", move="models: {prices:")
     desk.settings("models: {prices: {'anthropic:claude-imaginary': {input: 3, output: 15}}}\n")
     try:
-        desk.do("resume", execution, env=key).refuses(4, "does not accept the credential")  # so the call was made
+        desk.do("resume", execution, env=key).refuses(
+            4, "does not accept the credential"
+        )  # so the call was made
     finally:
         desk.settings("")
 

@@ -40,11 +40,23 @@ POLICY = [
 ]
 
 ABOVE = [
-    ("limits: {memory: 1GiB}\n", "'limits.memory' asks for 1024 MiB; this host allows 512 MiB", "limits.memory"),
-    ("limits: {wall: 2m}\n", "'limits.wall' asks for 120 seconds; this host allows 60 seconds", "limits.wall"),
+    (
+        "limits: {memory: 1GiB}\n",
+        "'limits.memory' asks for 1024 MiB; this host allows 512 MiB",
+        "limits.memory",
+    ),
+    (
+        "limits: {wall: 2m}\n",
+        "'limits.wall' asks for 120 seconds; this host allows 60 seconds",
+        "limits.wall",
+    ),
     ("timeout_seconds: 900\n", "'timeout_seconds' asks for 900 seconds", "limits.wall"),
     ("budget: 2usd\n", "'budget' asks for 2 USD; this host allows 1 USD", "budget.execution"),
-    ("network_policy: registry_only\n", "asks for registry_only; this host allows deny_all", "network.ceiling"),
+    (
+        "network_policy: registry_only\n",
+        "asks for registry_only; this host allows deny_all",
+        "network.ceiling",
+    ),
     ("max_retries: 3\n", "'max_retries' asks for 3; this host allows 2", "gate_rounds"),
 ]
 
@@ -71,7 +83,9 @@ def test_policy(desk: Desk, repository: Path, text: str | bytes, words: str, mov
 
 
 @pytest.mark.parametrize(("text", "words", "setting"), ABOVE)
-def test_a_policy_that_asks_for_more(desk: Desk, repository: Path, text: str, words: str, setting: str) -> None:
+def test_a_policy_that_asks_for_more(
+    desk: Desk, repository: Path, text: str, words: str, setting: str
+) -> None:
     desk.settings(CEILING)
     try:
         desk.commit(repository, {".boatwright.yml": text})
@@ -82,7 +96,9 @@ def test_a_policy_that_asks_for_more(desk: Desk, repository: Path, text: str, wo
 
 def test_a_policy_that_demands_a_hard_limit_this_host_only_samples(desk: Desk, repository: Path) -> None:
     desk.commit(repository, {".boatwright.yml": "limits: {disk: 1GiB, hard: true}\n"})
-    desk.do(*RUN, str(repository)).refuses(3, "demands hard limits", "only samples the one on disk", move="doctor")
+    desk.do(*RUN, str(repository)).refuses(
+        3, "demands hard limits", "only samples the one on disk", move="doctor"
+    )
     desk.commit(repository, {".boatwright.yml": "limits: {wall: 20s, hard: true}\n"})
     assert desk.do(*RUN, str(repository)).code == 0
 

@@ -23,7 +23,11 @@ def sleepy(desk: Desk) -> str:
     """A model whose agent waits at each step, so that something can happen to the store in mid-build."""
     from_good = Path(desk.good().removeprefix("scripted:")).read_text()
     path = desk.root / f"sleepy{desk.made}.yml"
-    path.write_text(from_good.replace("bash: \"python3", "bash: \"sleep 3; python3").replace("bash: 'python3", "bash: 'sleep 3; python3"))
+    path.write_text(
+        from_good.replace('bash: "python3', 'bash: "sleep 3; python3').replace(
+            "bash: 'python3", "bash: 'sleep 3; python3"
+        )
+    )
     return f"scripted:{path}"
 
 
@@ -48,8 +52,14 @@ def locked(desk: Desk, repository: Path) -> Iterator[tuple[Any, Path]]:
 
 def test_a_database_that_cannot_be_reached(desk: Desk, repository: Path) -> None:
     away = {"BOATWRIGHT_DATABASE_URL": "postgresql://someone:hidden@127.0.0.1:1/ledger"}
-    for command in (("status",), ("run", "--repo", str(repository), *TEXT, "--model", desk.good()), ("worker",)):
-        said = desk.do(*command, env=away).refuses(7, "the database ledger on 127.0.0.1:1 cannot be reached", move="start the server")
+    for command in (
+        ("status",),
+        ("run", "--repo", str(repository), *TEXT, "--model", desk.good()),
+        ("worker",),
+    ):
+        said = desk.do(*command, env=away).refuses(
+            7, "the database ledger on 127.0.0.1:1 cannot be reached", move="start the server"
+        )
         assert "hidden" not in said.text
 
 
@@ -65,7 +75,9 @@ def test_a_ledger_of_a_newer_release(desk: Desk) -> None:
     state = desk.root / "n"
     assert desk.do("status", state=state).code == 0
     with sqlite3.connect(state / "ledger.db") as ledger:
-        (table,) = ledger.execute("SELECT name FROM sqlite_master WHERE name LIKE '%version%' AND type = 'table'").fetchone()
+        (table,) = ledger.execute(
+            "SELECT name FROM sqlite_master WHERE name LIKE '%version%' AND type = 'table'"
+        ).fetchone()
         ledger.execute(f"UPDATE {table} SET version_num = '9999'")
     desk.do("status", state=state).refuses(5, "ledger.db", "newer release", move="")
 
@@ -96,7 +108,9 @@ def test_a_ledger_that_is_moved_away_in_mid_run(desk: Desk, repository: Path) ->
 def small_disk(place: Path, megabytes: int) -> Iterator[None]:
     """A disk of its own for a state directory, for whoever may mount one."""
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=711", "none", str(place)], check=True)
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=711", "none", str(place)], check=True
+    )
     try:
         yield
     finally:
@@ -119,7 +133,9 @@ def fill(place: Path) -> Path:
     return ballast
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk; the file that may not grow stands for it")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root mounts a small disk; the file that may not grow stands for it"
+)
 def test_a_disk_that_is_full(desk: Desk, repository: Path) -> None:
     state = desk.root / "d"
     with small_disk(state, 48):
@@ -141,7 +157,9 @@ def test_a_disk_that_is_full(desk: Desk, repository: Path) -> None:
 
 def test_a_ledger_that_stays_locked(desk: Desk, repository: Path, locked: tuple[Any, Path]) -> None:
     running, state = locked
-    said = running.ended().refuses(7, "ledger.db is locked by another process", move="wait for the other process")
+    said = running.ended().refuses(
+        7, "ledger.db is locked by another process", move="wait for the other process"
+    )
     assert "Two" not in said.out
     shown = desk.do("issue", "list", "--repo", str(repository), state=state)  # reading waits for nobody
     assert "One" in shown.out and "Two" not in shown.out

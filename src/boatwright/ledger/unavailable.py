@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import errno
 import re
+import shutil
+from pathlib import Path
 
 from sqlalchemy import exc
 from sqlalchemy.engine import URL
 
 from boatwright import errors
+
+_PAGE = 64 << 10
+"""Less free space than this is none: the write-ahead index grows by half of it."""
 
 UNAVAILABLE = (
     exc.OperationalError,
@@ -75,7 +80,7 @@ def place(url: URL) -> str:
 
 def from_database(error: exc.SQLAlchemyError, url: URL) -> errors.StoreUnavailable:
     """The sentence for what a driver raised."""
-    fault, remedy = _sqlite(error) if url.get_backend_name() == "sqlite" else _postgresql(error)
+    fault, remedy = _sqlite(error, url) if url.get_backend_name() == "sqlite" else _postgresql(error)
     where = place(url)
     return errors.StoreUnavailable(f"{where} {fault}; nothing was lost", subject=where, next_moves=(remedy,))
 
@@ -100,14 +105,24 @@ def from_file(error: OSError, path: object) -> errors.StoreUnavailable:
     )
 
 
-def _sqlite(error: exc.SQLAlchemyError) -> tuple[str, str]:
+def _sqlite(error: exc.SQLAlchemyError, url: URL) -> tuple[str, str]:
     if isinstance(error, exc.TimeoutError):
         return "is busy: no connection came free in time", "run this again"
     said = str(getattr(error, "orig", error)).lower()
+    if "disk i/o error" in said and _full(url):  # what SQLite says when the file of its index cannot grow
+        said = "disk is full"
     for words, fault, remedy in _SQLITE:
         if words in said:
             return fault, remedy
     return f"cannot be used: {said}", "run boatwright doctor"
+
+
+def _full(url: URL) -> bool:
+    """Whether nothing more fits where the database file is."""
+    try:
+        return shutil.disk_usage(Path(str(url.database)).parent).free < _PAGE
+    except OSError:
+        return False
 
 
 def _postgresql(error: exc.SQLAlchemyError) -> tuple[str, str]:
