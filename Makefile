@@ -24,7 +24,7 @@ test: setup ## all tests but the long ones
 	$(PYTEST) -n 2 -m "not chaos and not bench and not packages" $(ARGS)
 
 test-packages: setup ## the tests that fetch small public packages through the configured client
-	$(PYTEST) -m packages $(ARGS)
+	$(PYTEST) -n 2 --dist loadgroup -m packages $(ARGS)
 
 chaos: setup ## kill everything at every crash point, print the table, keep it in docs/chaos.md
 	$(BIN)/python tools/chaos.py

@@ -6,6 +6,7 @@ for the next, as on a machine that is used.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -212,15 +213,17 @@ class Desk:
         return said
 
     def lost_nothing(
-        self, execution: str | None = None, *, state: str = "PARKED", **how: Any
+        self, execution: str | None = None, *, now: str = "PARKED", **how: Any
     ) -> dict[str, Any]:
         """The chain is whole, and the execution stands where it was left. Returns what ``show --json`` says."""
         said = self.do("events", "verify", **how)
         assert said.code == 0 and "every chain is whole" in said.out, str(said)
         if execution is None:
             return {}
-        shown = json.loads(self.do("show", execution, "--json", **how).out)
-        assert shown["execution"]["state"] == state, shown["execution"]
+        said = self.do("show", execution, "--json", **how)
+        assert said.code == 0, str(said)
+        shown = json.loads(said.out)
+        assert shown["execution"]["state"] == now, shown["execution"]
         return dict(shown)
 
     def parked(self, said: Said, code: str, *words: str, move: str = "", **how: Any) -> str:
@@ -271,9 +274,20 @@ class Desk:
         """A model that mends the fault and shows it, failing on its way as told."""
         return self.script(TEST, FIX, faults=list(faults))
 
+    def end_proxy(self, state: Path) -> None:
+        end_proxy(state)
+
     def settings(self, text: str | bytes, *, state: Path | None = None) -> None:
         (state or self.state).mkdir(mode=0o711, exist_ok=True)
         self.write(state or self.state, {"settings.yml": text})
+
+
+def end_proxy(state: Path) -> None:
+    """The proxy that our commands started there would leave by itself in a while; nobody waits for it here."""
+    with contextlib.suppress(OSError, ValueError, IndexError):  # there was none, or it has left
+        pid = int((state / "run" / "proxy.lock").read_text().split()[0])
+        if str(state).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGTERM)
 
 
 @pytest.fixture(scope="session")
@@ -303,4 +317,6 @@ def desk(forking: Path) -> Iterator[Desk]:
     try:
         yield Desk(root, forking, clean)
     finally:
+        for state in root.glob("*/run"):
+            end_proxy(state.parent)
         shutil.rmtree(root, ignore_errors=True)

@@ -66,7 +66,7 @@ def test_a_provider_that_is_overloaded_in_mid_build(desk: Desk, repository: Path
     assert before.count("step.completed") == 1
     Path(model.removeprefix("scripted:")).write_text(Path(desk.good().removeprefix("scripted:")).read_text())
     desk.resumes(execution)
-    after = [event["type"] for event in desk.lost_nothing(execution, state="DELIVERED")["events"]]
+    after = [event["type"] for event in desk.lost_nothing(execution, now="DELIVERED")["events"]]
     assert after.count("plan.generated") == 1 and after.count("step.completed") == 3
 
 
@@ -83,7 +83,7 @@ def test_a_budget_too_small_for_one_call(desk: Desk, repository: Path, faulty: A
     assert "plan: Count the last" in again.out
     desk.do("budget", "raise", execution, "5usd")
     desk.resumes(execution)
-    desk.lost_nothing(execution, state="DELIVERED")
+    desk.lost_nothing(execution, now="DELIVERED")
 
 
 class _Expired(BaseHTTPRequestHandler):
@@ -148,7 +148,7 @@ def test_no_key_then_an_expired_one_then_a_good_one(
         4, "must be https://HOST, or http:// on loopback", move="resume"
     )
     desk.resumes(execution, env={**old, "ANTHROPIC_BASE_URL": answering})
-    kept = json.dumps(desk.lost_nothing(execution, state="DELIVERED"))
+    kept = json.dumps(desk.lost_nothing(execution, now="DELIVERED"))
     assert "sk-hidden" not in kept and "hidden words" not in kept
 
 
@@ -198,4 +198,4 @@ def test_stopped_in_mid_answer_it_can_be_resumed(desk: Desk, repository: Path) -
     said = running.ended()
     assert said.code == 130 and "Traceback" not in said.text and "nothing is lost" in said.text, str(said)
     assert f"boatwright resume {said.execution}" in said.text
-    desk.lost_nothing(said.execution, state="PLANNING")
+    desk.lost_nothing(said.execution, now="PLANNING")

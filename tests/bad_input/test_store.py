@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import subprocess
 import time
@@ -99,9 +98,9 @@ def test_a_ledger_that_is_moved_away_in_mid_run(desk: Desk, repository: Path) ->
     said = running.ended().refuses(7, "ledger.db is gone", move="put the file back")
     assert not ledger.exists(), "an empty ledger was made where the true one was"
     aside.rename(ledger)
-    desk.lost_nothing(said.execution, state="EXECUTING")
+    desk.lost_nothing(said.execution, now="EXECUTING")
     desk.resumes(said.execution)
-    desk.lost_nothing(said.execution, state="DELIVERED")
+    desk.lost_nothing(said.execution, now="DELIVERED")
 
 
 @contextmanager
@@ -149,10 +148,10 @@ def test_a_disk_that_is_full(desk: Desk, repository: Path) -> None:
         ballast = fill(state)
         said = running.ended().refuses(7, "full", move="free some space")
         ballast.unlink()
-        desk.lost_nothing(said.execution, state="EXECUTING")
+        desk.lost_nothing(said.execution, now="EXECUTING", state=state)
         desk.resumes(said.execution, state=state)
-        desk.lost_nothing(said.execution, state="DELIVERED")
-        shutil.rmtree(state / "bottles")
+        desk.lost_nothing(said.execution, now="DELIVERED", state=state)
+        desk.end_proxy(state)
 
 
 def test_a_ledger_that_stays_locked(desk: Desk, repository: Path, locked: tuple[Any, Path]) -> None:

@@ -13,6 +13,7 @@ from boatwright.values import events
 from boatwright.values.event import Event
 from boatwright.values.events import Payload
 from boatwright.values.execution import ExecutionView
+from boatwright.values.proof import Run
 
 LINES = 40
 TRANSCRIPT_LINES = 12
@@ -106,9 +107,8 @@ def _(made: events.DeliverableCreated, page: Page) -> None:
 def _(ran: events.TestsRan, page: Page) -> None:
     again = ", again" if ran.again else ""
     limit = f", ended by the limit on {ran.limit}" if ran.limit else ""
-    common.say(
-        f"  tests {ran.run}{again}: {ran.passed} pass, {ran.failed} fail ({ran.how_read}, {ran.seconds:.1f} s){limit}"
-    )
+    said = f"{ran.passed} pass, {ran.failed} fail ({ran.how_read}, {ran.seconds:.1f} s){limit}"
+    common.say(f"  {Run(ran.run).words}{again}: {said}")
 
 
 @line.register

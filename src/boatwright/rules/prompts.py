@@ -52,12 +52,10 @@ class Picked(Protocol):
 
 
 def asked(request: Request) -> str:
-    """Title and body, quoted."""
-    return plain.quoted(
-        "the request",
-        f"{plain.short(request.title, TITLE_CAP)}\n\n{plain.short(request.body, BODY_CAP)}".rstrip(),
-        TITLE_CAP + BODY_CAP + 2,
-    )
+    """Title and body, quoted; a body that only says the title again is left out."""
+    title = plain.short(request.title, TITLE_CAP)
+    body = "" if request.body.strip() == request.title.strip() else plain.short(request.body, BODY_CAP)
+    return plain.quoted("the request", f"{title}\n\n{body}".rstrip(), TITLE_CAP + BODY_CAP + 2)
 
 
 def plan(request: Request, picked: Picked, *, test_line: str, failing: Sequence[str]) -> str:

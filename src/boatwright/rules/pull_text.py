@@ -190,7 +190,7 @@ def _findings(text: PullText) -> str:
         )
         fix = f". {line(finding.fix)}" if finding.fix else ""
         note = "" if finding.blocking else "note: "
-        rows.append(f"- {note}{line(finding.rule)}: {line(finding.observed)}{where}{fix}")
+        rows.append(f"- {note}{line(finding.rule)}: {line(finding.observed).rstrip('.')}{where}{fix}")
     if len(text.findings) > _LISTED:
         rows.append(f"- and {len(text.findings) - _LISTED} more")
     return "Findings:\n" + "\n".join(rows) if rows else ""

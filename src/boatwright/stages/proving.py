@@ -119,7 +119,7 @@ async def _run(proving: Proving, run: Run, commit: str, *, again: bool) -> RunRe
     )
     await proving.context.emit(ran, key=key)
     proving.context.say(
-        f"{TOLD[run]}{', again' if again else ''}: {ran.passed} pass, {ran.failed} fail"
+        f"{run.words}{', again' if again else ''}: {ran.passed} pass, {ran.failed} fail"
         + (f", ended by the limit on {ran.limit}" if ran.limit else "")
     )
     return report
@@ -137,12 +137,3 @@ async def _make(proving: Proving, run: Run, commit: str, *, again: bool) -> tupl
         house, mirror, here, running.Run(slug, commit, proving.made.base, prepared)
     )
     return report, await house.keep("report", report.model_dump_json().encode()), False
-
-
-TOLD = {
-    Run.BB: "old code, old tests",
-    Run.HH: "new code, new tests",
-    Run.BH: "old code, new tests",
-    Run.HB: "new code, old tests",
-}
-"""The runs for people who watch."""

@@ -45,6 +45,12 @@ class Run(StrEnum):
     BH = "B/H"  # base code, head's form of the changed test files
     HB = "H/B"  # head code, base's form of the changed test files
 
+    @property
+    def words(self) -> str:
+        """The run as people are told of it."""
+        code, tests = ("new" if side == "H" else "old" for side in self.value.split("/"))
+        return f"{code} code, {tests} tests"
+
 
 class HowRead(StrEnum):
     JUNIT = "junit"  # ids and outcomes from the runner's own report
