@@ -23,7 +23,11 @@ def base_stands(desk: Desk, repository: Path, *more: str) -> None:
 def test_an_odd_repository_is_worked_on_and_what_is_odd_stays(desk: Desk) -> None:
     """A path with blanks and accents; a submodule; a pointer of git LFS; a large file; names that are no text."""
     library = desk.repository("library")
-    odd = {".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "model.bin": POINTER, "large.dat": b"\0" * (24 << 20)}
+    odd = {
+        ".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n",
+        "model.bin": POINTER,
+        "large.dat": b"\0" * (24 << 20),
+    }
     odd |= {"crlf.txt": b"one\r\ntwo\r\n", "with blank.txt": "x", "späte Seite.txt": "x"}
     repository = desk.repository("späte Seiten (kopie)", odd)
     (repository / os.fsdecode(b"caf\xe9.txt")).write_text("x")
@@ -62,7 +66,12 @@ def test_bare_and_detached_and_half_cloned(desk: Desk) -> None:
     desk.git(source, "clone", "--quiet", "--bare", str(source), str(bare))
     base_stands(desk, bare)
     desk.git(source, "checkout", "--quiet", "--detach")
-    assert desk.do("run", "--repo", str(source), "--dry-run", "--text", "x", "--model", MODEL, "--base", commit[:8]).code == 0
+    assert (
+        desk.do(
+            "run", "--repo", str(source), "--dry-run", "--text", "x", "--model", MODEL, "--base", commit[:8]
+        ).code
+        == 0
+    )
     shallow = desk.root / "shallow"
     desk.commit(source, {"more.txt": "more"})
     desk.git(source, "clone", "--quiet", "--depth=1", f"file://{bare}", str(shallow))

@@ -26,7 +26,9 @@ def test_two_runs_on_one_issue(desk: Desk, repository: Path) -> None:
     both = [desk.start(*command), desk.start(*command)]
     first, second = sorted((one.ended() for one in both), key=lambda said: said.code)
     execution = desk.parked(first, "credential", "ANTHROPIC_API_KEY")
-    second.refuses(6, "issue 1", "has a live execution already", execution, move=f"boatwright show {execution}")
+    second.refuses(
+        6, "issue 1", "has a live execution already", execution, move=f"boatwright show {execution}"
+    )
     later = desk.do(*command).refuses(6, execution, move=f"boatwright cancel {execution}")
     assert not later.out.strip()
     assert desk.do("cancel", execution).code in {0, 130}
@@ -40,7 +42,9 @@ def test_a_text_never_stands_for_another(desk: Desk, repository: Path) -> None:
 
 def test_the_beginning_of_several_names(desk: Desk) -> None:
     for command in (("show",), ("resume",), ("cancel",)):
-        desk.do(*command, "ex-").refuses(2, "ex- is the beginning of several executions", move="more of the id")
+        desk.do(*command, "ex-").refuses(
+            2, "ex- is the beginning of several executions", move="more of the id"
+        )
 
 
 def test_what_is_over_stays_over(desk: Desk, repository: Path) -> None:
@@ -63,9 +67,13 @@ def test_a_bundle_that_cannot_be_written(desk: Desk, repository: Path) -> None:
     execution = json.loads(desk.do("status", "--all", "--json").out)[0]["id"]
     there = desk.root / "there.tar.gz"
     there.write_text("mine")
-    desk.do("show", execution, "--bundle", str(there)).refuses(2, "there.tar.gz exists already", move="--bundle")
+    desk.do("show", execution, "--bundle", str(there)).refuses(
+        2, "there.tar.gz exists already", move="--bundle"
+    )
     assert there.read_text() == "mine"
-    desk.do("show", execution, "--bundle", "/nowhere/x.tar.gz").refuses(2, "cannot be written", move="--bundle FILE")
+    desk.do("show", execution, "--bundle", "/nowhere/x.tar.gz").refuses(
+        2, "cannot be written", move="--bundle FILE"
+    )
     desk.do("show", execution, "--bundle", str(repository)).refuses(2, str(repository), move="--bundle")
 
 

@@ -21,6 +21,7 @@ EXTRA = "[project]\nname='x'\n[project.optional-dependencies]\ntest=['pytest']\n
             "python3 -m unittest discover -s tests -t .",
         ),
         ({"test_a.py": UNIT, "a.py": ""}, None, "python3 -m unittest discover"),
+        ({"test_a.py": UNIT + "def test_suite(): pass\n"}, None, "python3 -m unittest discover"),
         ({"test_a.py": UNIT, "tests/test_b.py": UNIT}, None, "python3 -m unittest discover"),
         ({"tests/a_test.py": UNIT}, None, "python3 -m unittest discover -s tests -p '*_test.py'"),
         (

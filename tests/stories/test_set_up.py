@@ -23,8 +23,3 @@ async def test_a_host_the_wire_refused_is_named(yard: Any) -> None:
     assert (view.state, view.parked_code) == (State.PARKED, "setup"), yard.lines
     assert "The wire refused elsewhere.example:443: " in view.reason
     assert any("network.allow in settings.yml" in move for move in view.next_moves)
-
-
-async def test_a_refusal_the_set_up_got_over_is_no_trouble(yard: Any) -> None:
-    view = await yard.run(yard.good(), setup=f"{ASKS} || true")
-    assert (view.state, view.ready) == (State.DELIVERED, True), yard.lines
