@@ -149,7 +149,9 @@ class Running:
         os.kill(self.pid, signal.SIGINT)
 
     def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
+        """End it, if it has not ended yet."""
+        if self._connection.fileno() >= 0 and not self._readable():
+            os.killpg(self.pid, signal.SIGKILL)
 
     def _readable(self) -> bool:
         return bool(select.select([self._connection], [], [], 0)[0])
@@ -167,6 +169,7 @@ class Desk:
     server: Path
     environment: dict[str, str] = field(default_factory=dict)
     made: int = 0
+    started: list[Running] = field(default_factory=list)
 
     # --- the command line -------------------------------------------------------------------------------------
 
@@ -196,7 +199,9 @@ class Desk:
         with open(os.devnull, "rb") as nothing:
             fds = [nothing.fileno(), *(file.fileno() for file in files)]
             socket.send_fds(connection, [json.dumps(order).encode() + b"\n"], fds)
-        return Running(connection, arguments, files)
+        running = Running(connection, arguments, files)
+        self.started.append(running)
+        return running
 
     def do(self, *arguments: str, **how: Any) -> Said:
         """A command, run to its end."""
@@ -296,14 +301,15 @@ def forking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place = Path(tempfile.mkdtemp(prefix="bw-cli-")) / "s"
     process = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("forking_cli.py")), str(place)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None and process.stdout.readline() == b"ready\n"
     try:
         yield place
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stdout.close()
         shutil.rmtree(place.parent)
 
 
@@ -314,9 +320,12 @@ def desk(forking: Path) -> Iterator[Desk]:
     root.chmod(0o711)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(KEYS)}
     clean |= {"COLUMNS": "400", "HOME": str(root)}
+    desk = Desk(root, forking, clean)
     try:
-        yield Desk(root, forking, clean)
+        yield desk
     finally:
+        for running in desk.started:
+            running.kill()
         for state in root.glob("*/run"):
             end_proxy(state.parent)
         shutil.rmtree(root, ignore_errors=True)

@@ -74,8 +74,19 @@ def worker() -> int:
     with common.opened() as (house, engine):
         house.require_bottle()
         common.say(f"worker of release {house.release} on {house.state.root}; stop it with Ctrl-C")
+        _tell_of_others(house, engine)
         common.wait(_work(house, engine))
     return 0
+
+
+def _tell_of_others(house: House, engine: Engine) -> None:
+    """Two releases at once are fine while one is replaced by the other; nobody should have them unawares."""
+    others = sorted({lease.release for lease in engine.workers()} - {house.release})
+    if others:
+        common.say(
+            f"note: workers of another release are alive ({', '.join(others)}); each does its own turns"
+        )
+        common.moves(("stop the older ones with SIGTERM: they drain, and what they leave is taken over",))
 
 
 async def _work(house: House, engine: Engine) -> None:

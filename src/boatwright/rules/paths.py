@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Collection, Iterable
 
 from boatwright.config.policy import Policy
-from boatwright.rules import globs, risk
+from boatwright.rules import globs, plain, risk
 from boatwright.rules.testfiles import DEFAULT, TestPaths
 from boatwright.values.finding import Finding
 from boatwright.values.plan import Plan, Proof
@@ -67,7 +67,7 @@ def _denied(path: str, policy: Policy) -> Finding | None:
 
 
 def _no(path: str, rule: str, limit: str, fix: str) -> Finding:
-    return Finding(rule=rule, observed=path, limit=limit, fix=fix, path=path)
+    return Finding(rule=rule, observed=plain.name(path), limit=limit, fix=fix, path=path)
 
 
 def outside_plan(paths: Iterable[str], plan: Plan, tests: TestPaths = DEFAULT) -> tuple[Finding, ...]:
@@ -78,7 +78,7 @@ def outside_plan(paths: Iterable[str], plan: Plan, tests: TestPaths = DEFAULT) -
     return tuple(
         Finding(
             rule="the file is not in the plan",
-            observed=path,
+            observed=plain.name(path),
             limit=", ".join(planned) or "no file",
             path=path,
             fix="take the change of this file back, or plan again",
@@ -110,7 +110,7 @@ def permission_drift(paths: Collection[str]) -> tuple[Finding, ...]:
     return tuple(
         Finding(
             rule="the permission surface changes",
-            observed=path,
+            observed=plain.name(path),
             path=path,
             blocking=False,
             fix="look at it before merging",

@@ -17,6 +17,11 @@ def printable(text: str) -> str:
     return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
+def name(path: str) -> str:
+    """A path on one line, as it is where it can be printed: what would break the line or move a cursor is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
+
+
 def short(text: str, longest: int) -> str:
     """At most ``longest`` characters, saying so when something is cut."""
     return text if len(text) <= longest else f"{text[: max(0, longest - 1)].rstrip()}…"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from boatwright import errors
@@ -124,12 +125,21 @@ def _look(house: House, mirror: Mirror, commit: str, flags: Flags) -> Ground:
     )
 
 
+def reader(mirror: Mirror, commit: str, cap: int) -> Callable[[str], bytes | None]:
+    """Reads files of the commit; None for what is absent or larger than ``cap`` bytes."""
+
+    def read(path: str) -> bytes | None:
+        try:
+            return mirror.read(commit, path, cap)
+        except errors.BadInput:
+            return None
+
+    return read
+
+
 def _text(mirror: Mirror, commit: str, path: str) -> str | None:
     """A small text file of the commit; None for what is absent, large or not text."""
-    try:
-        data = mirror.read(commit, path, SURVEY_CAP)
-    except errors.BadInput:
-        return None
+    data = reader(mirror, commit, SURVEY_CAP)(path)
     return data.decode("utf-8", "replace") if data is not None and b"\0" not in data else None
 
 

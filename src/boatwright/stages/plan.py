@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from boatwright import crash
 from boatwright.agents import planner
 from boatwright.rules import context_pick, prompts, risk
-from boatwright.stages import metering, wiring
+from boatwright.stages import ground, metering, wiring
 from boatwright.stages.house import House
 from boatwright.values.chapters import Analysis, Planned, Work
 from boatwright.values.context import Context
@@ -20,6 +20,8 @@ from boatwright.values.execution import ExecutionView
 from boatwright.values.plan import Plan
 
 CONTEXT_BYTES = 60_000
+READ_CAP = 1 << 20
+"""Bytes of a file worth looking into; a larger one is listed and not read."""
 
 
 async def run(context: Context, house: House, asked: Work, analysis: Analysis) -> Planned:
@@ -66,12 +68,17 @@ async def _prompt(house: House, view: ExecutionView, analysis: Analysis) -> str:
     mirror = house.mirror(view)
     picked = await asyncio.to_thread(
         context_pick.pick,
-        paths=mirror.paths(analysis.base_commit),
+        paths=[path for path in mirror.paths(analysis.base_commit) if _is_text(path)],
         words=f"{view.title}\n{view.body}",
-        read=lambda path: mirror.read(analysis.base_commit, path),
+        read=ground.reader(mirror, analysis.base_commit, READ_CAP),
         budget=CONTEXT_BYTES,
     )
     return prompts.plan(view, picked, test_line=analysis.test_line, failing=analysis.failing_before)
+
+
+def _is_text(path: str) -> bool:
+    """Whether a model can be told this name: git takes any bytes for one."""
+    return not any(0xD800 <= ord(character) <= 0xDFFF for character in path)
 
 
 async def _record(context: Context, house: House, plan: Plan, digest: str, prompt: str) -> Planned:

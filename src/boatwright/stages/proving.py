@@ -11,7 +11,7 @@ from boatwright.rules import proof as rules
 from boatwright.rules import testfiles
 from boatwright.rules.evidence import Evidence
 from boatwright.rules.testfiles import TestPaths
-from boatwright.stages import environments, running
+from boatwright.stages import environments, ground, running
 from boatwright.stages.deliverable import Deliverable
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
@@ -22,6 +22,8 @@ from boatwright.values.plan import Plan
 from boatwright.values.proof import CaseOutcome, ProofVerdict, Run, RunReport
 
 MOST_REPEATS = 4
+SOURCE_CAP = 4 << 20
+"""Bytes of a source whose imports are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def change_of(ground_: Ground, mirror: Mirror, made: Deliverable) -> tuple[rules
     named = testfiles.classify(
         paths,
         all_paths=mirror.paths(made.commit),
-        read=lambda path: mirror.read(made.commit, path),
+        read=ground.reader(mirror, made.commit, SOURCE_CAP),
         test_paths=ground_.policy.test_paths,
         support_paths=ground_.policy.support_paths,
     )

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+def _unicode(text: str) -> str:
+    """Names of files may hold bytes that are no text; what is told and stored shows them escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+Words = Annotated[str, AfterValidator(_unicode)]
 
 
 class Finding(BaseModel):
@@ -12,11 +21,11 @@ class Finding(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rule: str
-    observed: str
-    limit: str = ""
-    fix: str = ""
-    path: str = ""
+    rule: Words
+    observed: Words
+    limit: Words = ""
+    fix: Words = ""
+    path: Words = ""
     line: int | None = None
     blocking: bool = True
 
