@@ -87,7 +87,9 @@ def test_a_repository_of_somebody_else(desk: Desk) -> None:
 
 def test_a_change_that_is_odd_is_shown_and_held_back(desk: Desk) -> None:
     """Names that are no text or two lines long, and a large file: told on one line each, never a defect of ours."""
-    repository = desk.repository(files={".boatwright.yml": "max_retries: 1\n", "large.txt": "x\n" * (1 << 20)})
+    repository = desk.repository(
+        files={".boatwright.yml": "max_retries: 1\n", "large.txt": "x\n" * (1 << 20)}
+    )
     odd = "touch \"$(printf 'caf\\xe9.txt')\" \"$(printf 'a\\nproof: proven')\"; echo y >> large.txt"
     said = desk.run(repository, desk.script(odd))
     assert said.code in {5, 10} and "Traceback" not in said.text, str(said)

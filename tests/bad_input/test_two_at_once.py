@@ -58,7 +58,9 @@ def test_what_is_over_stays_over(desk: Desk, repository: Path) -> None:
     desk.do("budget", "raise", execution, "9usd").refuses(6, "is completed", move="boatwright run")
     number = str(shown["pull_request"])
     again = desk.do("pr", "merge", number, "--repo", str(repository))
-    assert again.code == 0 and again.out.splitlines()[0] == merged.out.splitlines()[0]  # said again, done once
+    assert (
+        again.code == 0 and again.out.splitlines()[0] == merged.out.splitlines()[0]
+    )  # said again, done once
     desk.do("pr", "close", number, "--repo", str(repository)).refuses(6, f"pull request {number}")
     desk.lost_nothing(execution, now="COMPLETED")
 

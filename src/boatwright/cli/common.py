@@ -84,7 +84,11 @@ def say(text: str = "") -> None:
 def complain(error: errors.BoatwrightError) -> None:
     """The one clear sentence, then what to do next."""
     err.print(f"boatwright: {printable(str(error))}")
-    moves(error.next_moves, to=err)
+    moves(error.next_moves or (_LOOK.get(error.exit_code, "boatwright doctor"),), to=err)
+
+
+_LOOK = {2: "boatwright --help", 5: "boatwright status", 6: "boatwright status"}
+"""Where to look when an error names no next move of its own, by exit code."""
 
 
 def moves(next_moves: Sequence[str], *, to: Console = out) -> None:

@@ -172,7 +172,7 @@ class LocalForge:
             rows.hold(connection, repository)
             found = rows.pull(connection, repository, number)
             if found.state != "open":
-                raise errors.Conflict(f"pull request {number} is {found.state}", subject=str(number))
+                raise _settled(f"pull request {number} is {found.state}", number)
             rows.change_pull(connection, repository, number, **values)
             return rows.pull(connection, repository, number)
 
@@ -188,7 +188,7 @@ class LocalForge:
             rows.hold(connection, repository)
             found = rows.pull(connection, repository, number)
             if found.state == "merged":
-                raise errors.Conflict(f"pull request {number} is merged already", subject=str(number))
+                raise _settled(f"pull request {number} is merged already", number)
             head = bare.head(found.branch) or found.head
             rows.change_pull(connection, repository, number, state="closed", head=head)
             return rows.pull(connection, repository, number)
@@ -212,7 +212,7 @@ class LocalForge:
             if pull.state == "merged" and pull.head == head:
                 return pull
             if pull.state != "open":
-                raise errors.Conflict(f"pull request {number} is {pull.state} already", subject=str(number))
+                raise _settled(f"pull request {number} is {pull.state} already", number)
             bare.refresh(pull.base_ref, place.source)
             merged = bare.merge_in(self._order(pull, head))
             return self._record_merge(pull, head, merged)
@@ -368,8 +368,14 @@ def _title(text: str) -> str:
 
 def _moved(pull: PullRequest, head: str) -> errors.Conflict:
     return errors.Conflict(
-        f"pull request {pull.number} is at {pull.head[:12]}, not at {head[:12]}", subject=str(pull.number)
+        f"pull request {pull.number} is at {pull.head[:12]}, not at {head[:12]}",
+        subject=str(pull.number),
+        next_moves=(f"look again: boatwright pr diff {pull.number}",),
     )
+
+
+def _settled(sentence: str, number: int) -> errors.Conflict:
+    return errors.Conflict(sentence, subject=str(number), next_moves=(f"boatwright pr show {number}",))
 
 
 def _require_number(connection: Connection, repository: str, number: int) -> None:
