@@ -29,7 +29,6 @@ RUNS = [
     # what is typed after `run --repo R`, the words of the sentence, a word of a next move
     ((), ("say what to do",), "--text"),
     ((*TEXT, "--issue", "1"), ("say what to do", "not both"), "--issue N"),
-    (("--issue", "7"), ("there is no issue 7",), "issue list"),
     (("--issue", "seven"), ("--issue", "integer"), "run --help"),
     (("--text", "  "), ("the text is empty",), "--text"),
     ((*TEXT, "--model", "gpt"), ("'gpt' is not a model",), "--model anthropic:NAME"),
@@ -100,10 +99,21 @@ def test_what_is_no_repository(desk: Desk) -> None:
     desk.do(*run, str(plain / "file")).refuses(2, "there is no repository at", "file", move="--repo PATH")
     desk.do(*run, "ftp://host/x").refuses(2, "ftp://host/x is not a URL", move="https")
     desk.do(*run, "ext::sh -c true").refuses(2, "there is no repository at", move="--repo PATH")
-    said = desk.do(*run, "http://someone:hidden@127.0.0.1:1/x.git").refuses(
+    desk.do(*run, "http://127.0.0.1:1/x.git").refuses(
         1, "Could not read http://127.0.0.1:1/x.git", move="network"
     )
+    said = desk.do(*run, "http://someone:hidden@127.0.0.1:1/x.git").refuses(
+        2, "127.0.0.1", "holds a user name or password", move="use ssh"
+    )
     assert "hidden" not in said.text
+
+
+def test_an_issue_nobody_wrote(desk: Desk) -> None:
+    repository = desk.repository()
+    run = ("run", "--repo", str(repository), "--issue", "7", "--model", GOOD)
+    desk.do(*run).refuses(2, "has no issue and no pull request of", repository.name, move="issue create")
+    desk.do("issue", "create", "--repo", str(repository), "--title", "Something")
+    desk.do(*run).refuses(2, "there is no issue 7", move="issue list")
 
 
 NUMBERS = [

@@ -114,13 +114,13 @@ def test_a_repository_nobody_asked_anything_of_has_none(
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (("issue", "show", "7"), 2, "does not know the repository"),
+        (("issue", "show", "7"), 2, "has no issue and no pull request of"),
         (("issue", "list", "--repo", "/"), 2, "is not a git repository"),
         (("issue", "create", "--title", " "), 2, "the title is empty"),
         (("issue", "create"), 2, "Missing option '--title'"),
         (("pr", "diff", "x"), 2, "Invalid value for 'number'"),
         (("pr", "bogus"), 2, "No such command 'bogus'"),
-        (("pr", "checkout", "1", "--repo", "https://example.org/x.git"), 2, "does not know the repository"),
+        (("pr", "checkout", "1", "--repo", "https://example.org/x.git"), 2, "has no issue and no pull request of"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_a_next_move(

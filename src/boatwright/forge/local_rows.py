@@ -60,7 +60,7 @@ def repository(connection: Connection, name: str) -> Repository:
 
 def unknown_repository(name: str) -> errors.NotFound:
     return errors.NotFound(
-        f"the local forge does not know the repository {name!r}",
+        f"the local forge has no issue and no pull request of {name!r} yet",
         subject=name,
         next_moves=('boatwright issue create --repo PATH --title "…"',),
     )
