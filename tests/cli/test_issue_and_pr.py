@@ -120,7 +120,11 @@ def test_a_repository_nobody_asked_anything_of_has_none(
         (("issue", "create"), 2, "Missing option '--title'"),
         (("pr", "diff", "x"), 2, "Invalid value for 'number'"),
         (("pr", "bogus"), 2, "No such command 'bogus'"),
-        (("pr", "checkout", "1", "--repo", "https://example.org/x.git"), 2, "has no issue and no pull request of"),
+        (
+            ("pr", "checkout", "1", "--repo", "https://example.org/x.git"),
+            2,
+            "has no issue and no pull request of",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_a_next_move(
