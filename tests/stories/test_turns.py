@@ -130,6 +130,15 @@ async def test_a_changed_test_waits_for_a_person_and_is_ready_once_approved(yard
     assert len(yard.payloads(view.id, events.BuildStarted)) == builds
 
 
+async def test_a_round_that_leaves_the_tree_alone_keeps_the_last_verdict(yard: Yard) -> None:
+    view = await yard.run(yard.script(replies=yard.replies("touch left-here.txt")))
+    assert (view.state, view.ready, view.word) == (State.DELIVERED, False, Word.UNPROVEN)
+    assert len(yard.payloads(view.id, events.BuildCompleted)) == 2
+    first, second = yard.payloads(view.id, events.VerificationFailed)
+    assert second == first.model_copy(update={"round": 2})
+    assert len(yard.payloads(view.id, events.DeliverableCreated)) == 1  # nothing was judged twice
+
+
 async def test_an_approval_belongs_to_one_commit(yard: Yard) -> None:
     view = await yard.run(yard.good())
     with pytest.raises(errors.Conflict, match="belongs to one commit"):

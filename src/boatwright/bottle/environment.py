@@ -315,10 +315,6 @@ async def _setup(order: Order, bottle: BubblewrapBottle, env: Bind, python: bool
         f"the setup command failed: {why}.\n{tail}".rstrip(),
         code="setup",
         subject=order.setup or "",
-        next_moves=(
-            "run the setup command by hand and correct it in .boatwright.yml",
-            "pass another one with --setup",
-        ),
     )
 
 

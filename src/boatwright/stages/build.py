@@ -78,7 +78,8 @@ async def run(
     policy = (await ground.of_commit(house, view, mirror, analysis.base_commit)).policy
     result = await work.run(view, prompt, policy)
     _park_if_it_must(result)
-    return await _complete(context, house, number, result, work.commit)
+    tree = await asyncio.to_thread(mirror.tree_of, work.commit)
+    return await _complete(context, house, number, result, work.commit, tree)
 
 
 def standing(history: Sequence[Event]) -> Built:
@@ -86,7 +87,13 @@ def standing(history: Sequence[Event]) -> Built:
     built = last(history, BuildCompleted)
     if built is None:
         raise errors.Parked("there is no work of an agent to judge yet", code="no_change")
-    return Built(round=built.round, commit=built.commit, stop=built.stop_reason, summary=built.summary)
+    return _built(built)
+
+
+def _built(told: BuildCompleted) -> Built:
+    return Built(
+        round=told.round, commit=told.commit, stop=told.stop_reason, summary=told.summary, tree=told.tree
+    )
 
 
 def round_of(history: Sequence[Event], turn: int, attempt: int) -> int:
@@ -102,8 +109,7 @@ def round_of(history: Sequence[Event], turn: int, attempt: int) -> int:
 def completed(history: Sequence[Event], number: int) -> Built | None:
     for event in history:
         if isinstance(event.payload, BuildCompleted) and event.payload.round == number:
-            built = event.payload
-            return Built(round=number, commit=built.commit, stop=built.stop_reason, summary=built.summary)
+            return _built(event.payload)
     return None
 
 
@@ -216,7 +222,9 @@ def _park_if_it_must(result: RoundResult) -> None:
         raise errors.Parked(result.detail or str(result.stop), code=code, next_moves=result.moves)
 
 
-async def _complete(context: Context, house: House, number: int, result: RoundResult, commit: str) -> Built:
+async def _complete(
+    context: Context, house: House, number: int, result: RoundResult, commit: str, tree: str
+) -> Built:
     transcript = await house.keep("transcript", result.transcript)
     payload = BuildCompleted(
         round=number,
@@ -225,6 +233,7 @@ async def _complete(context: Context, house: House, number: int, result: RoundRe
         steps=result.steps,
         commit=commit,
         transcript=transcript,
+        tree=tree,
     )
     await context.emit(payload, key=f"r{number}:build.completed")
-    return Built(round=number, commit=commit, stop=payload.stop_reason, summary=payload.summary)
+    return _built(payload)

@@ -35,7 +35,8 @@ async def make(
     """The agent's tree on the base as it is now, as one commit.
 
     A base that moved meanwhile is merged in; ``errors.Parked`` (conflict) names the paths where that fails. The
-    dates are those of the round's recorded end, so that a redo makes the same id.
+    dates are those of the recorded end of the first round that left this tree, so that a redo, and a later round
+    that changes nothing, make the same id.
     """
     when = _ended(await context.history(), built.round)
     base = await asyncio.to_thread(current_base, mirror, view)
@@ -63,9 +64,11 @@ async def make(
 
 
 def _ended(history: Sequence[Event], number: int) -> datetime:
-    for event in history:
-        if isinstance(event.payload, BuildCompleted) and event.payload.round == number:
-            return event.time
+    ends = [(event.payload, event.time) for event in history if isinstance(event.payload, BuildCompleted)]
+    tree = next((end.tree for end, _ in ends if end.round == number), None)
+    for end, when in ends:
+        if end.round == number or (tree and end.tree == tree):
+            return when
     raise errors.BoatwrightError(f"gate round {number} has no end in the ledger")
 
 

@@ -50,6 +50,14 @@ async def run(context: Context, house: House, planned: Planned, built: Built) ->
     return await _answer(context, built, made, proof, found, refused=proof.word is Word.REFUSED)
 
 
+async def again(context: Context, before: Verified, built: Built) -> Verified:
+    """The verdict ``before``, said of a later round that left the tree as it was."""
+    started = VerificationStarted(round=built.round)
+    await context.emit(started, key=f"t{context.turn}:r{built.round}:verification.started")
+    context.say(f"the tree is as it was after round {before.round}: its verdict stands")
+    return await _tell(context, before.model_copy(update={"round": built.round}))
+
+
 NOTHING = Finding(
     rule="there is no change",
     observed="the work tree equals the base",
@@ -131,13 +139,18 @@ async def _answer(
         findings=tuple(findings),
         refused=refused,
     )
-    key = f"t{context.turn}:r{built.round}:verification:{verified.commit[:12]}"
+    return await _tell(context, verified)
+
+
+async def _tell(context: Context, verified: Verified) -> Verified:
+    proof = verified.proof
+    key = f"t{context.turn}:r{verified.round}:verification:{verified.commit[:12]}"
     if verified.ready and proof is not None:
-        passed = VerificationPassed(round=built.round, proof=proof, findings=verified.findings)
+        passed = VerificationPassed(round=verified.round, proof=proof, findings=verified.findings)
         await context.emit(passed, key=key)
         context.say(f"{proof.word}: {proof.sentence}")
     else:
-        failed = VerificationFailed(round=built.round, proof=proof, findings=verified.findings)
+        failed = VerificationFailed(round=verified.round, proof=proof, findings=verified.findings)
         await context.emit(failed, key=key)
         first = next((f for f in verified.findings if f.blocking), None)
         context.say(f"not green: {first.rule}: {first.observed}" if first else "not green")

@@ -54,6 +54,7 @@ class Built(Chapter):
     commit: str
     stop: str
     summary: str
+    tree: str = ""
 
 
 class Verified(Chapter):

@@ -236,6 +236,8 @@ class BuildCompleted(Payload):
     steps: int
     commit: str
     transcript: str
+    tree: str = ""
+    """What the round left in the workspace, whatever way it took there."""
 
 
 class BottleFrozen(Payload):

@@ -44,6 +44,7 @@ from boatwright.workflows.engine.turn import Turn
 class Judged(NamedTuple):
     """What the gates said of one round."""
 
+    built: Built
     verified: Verified
     secured: Gated
     reviewed: Gated
@@ -103,22 +104,39 @@ T = TypeVar("T", bound=Chapter)
 
 async def _gate_rounds(work: Turn, house: House, asked: Work, analysis: Analysis, planned: Planned) -> Judged:
     """Build, then the gates; not good enough and rounds left: build again with the findings."""
+    judged: Judged | None = None
     for attempt in range(1, analysis.rounds + 1):
-        judged = await _gate_round(work, house, asked, analysis, planned, attempt)
+        built = await _build(work, house, asked, analysis, planned, attempt)
+        if judged is not None and built.tree and built.tree == judged.built.tree:
+            return await _stand(work, judged, built, attempt)
+        judged = await _gates(work, house, planned, built, attempt)
         if not asked.build or judged.good_enough:
             break
+    assert judged is not None, "a policy has at least one round"
     return judged
 
 
-async def _gate_round(
+async def _build(
     work: Turn, house: House, asked: Work, analysis: Analysis, planned: Planned, attempt: int
-) -> Judged:
-    built = await _stage(
+) -> Built:
+    return await _stage(
         work,
         f"build-{attempt}",
         lambda context: build.run(context, house, asked, analysis, planned, attempt),
         Built,
     )
+
+
+async def _stand(work: Turn, judged: Judged, built: Built, attempt: int) -> Judged:
+    """The round left the tree as it was: another look, or another round, would say the same."""
+    before = judged.verified
+    verified = await _stage(
+        work, f"verify-{attempt}", lambda context: verify.again(context, before, built), Verified
+    )
+    return Judged(built, verified, judged.secured, judged.reviewed)
+
+
+async def _gates(work: Turn, house: House, planned: Planned, built: Built, attempt: int) -> Judged:
     verified = await _stage(
         work, f"verify-{attempt}", lambda context: verify.run(context, house, planned, built), Verified
     )
@@ -128,7 +146,7 @@ async def _gate_round(
     reviewed = await _stage(
         work, f"review-{attempt}", lambda context: review.run(context, house, planned, verified), Gated
     )
-    return Judged(verified, secured, reviewed)
+    return Judged(built, verified, secured, reviewed)
 
 
 async def _park(work: Turn, error: errors.BoatwrightError) -> str:
