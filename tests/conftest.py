@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,12 @@ from boatwright.ledger.database import Database
 from boatwright.testing.clock import ManualClock
 from boatwright.testing.postgres import Postgres, shared_server
 from boatwright.values.clock import SystemIds
+
+
+def pytest_configure() -> None:
+    """Whoever starts this in the background of a script has Ctrl-C ignored, and children would inherit that."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -34,13 +34,12 @@ find . -mindepth 1 -delete
 git init -q --template= -b "$branch" .
 mkdir .git/info
 printf '%s\n' '* -text -filter -ident -working-tree-encoding -eol' > .git/info/attributes
-git config user.name Agent
-git config user.email agent@bottle
+printf '[user]\n\tname = Agent\n\temail = agent@bottle\n' >> .git/config
 [ $# -eq 0 ] || printf '%s\n' "$@" > .git/shallow
 git index-pack --stdin > /dev/null
-git update-ref HEAD "$base"
+printf '%s\n' "$base" > ".git/refs/heads/$branch"
 git -c core.symlinks=true -c core.fileMode=true read-tree --reset -u "$tree"
-git read-tree "$base"
+git read-tree -m "$base"
 git update-index -q --refresh > /dev/null || :
 """
 """Arguments: the workspace, base, tree, name of the branch, commits whose parents are left out. The pack is

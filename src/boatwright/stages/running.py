@@ -108,8 +108,7 @@ async def run_tests(house: House, mirror: Mirror, here: Ground, run: Run) -> Run
 
 
 async def _execute(bottle: Bottle, adapted: Adapted) -> tuple[ExecResult, bytes | None]:
-    await bottle.exec(["mkdir", "-p", str(REPORTS)])
-    result = await bottle.exec(["/bin/bash", "-c", adapted.command])
+    result = await bottle.exec(["/bin/bash", "-c", f"mkdir -p {REPORTS}\n{adapted.command}"])
     if not adapted.reports:
         return result, None
     told = await bottle.exec(["cat", "--", *adapted.reports], separate_stdout=True)
