@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-packages chaos bench check format docs lock dist clean
+.PHONY: help setup demo test test-packages test-agents chaos bench check format docs lock dist clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -21,10 +21,14 @@ demo: setup ## issue → plan → bottle → proof → pull request, on a sample
 	@$(BIN)/boatwright demo
 
 test: setup ## all tests but the long ones
-	$(PYTEST) -n 2 -m "not chaos and not bench and not packages" $(ARGS)
+	$(PYTEST) -n 2 -m "not chaos and not bench and not packages and not agents" $(ARGS)
 
 test-packages: setup ## the tests that fetch small public packages through the configured client
 	$(PYTEST) -n 2 --dist loadgroup -m packages $(ARGS)
+
+test-agents: setup ## real coding agents from npm (under .agents) doing the sample task against the scripted model
+	where=$$($(BIN)/python tools/agents.py)
+	PATH="$$where:$$PATH" $(PYTEST) -n 2 -m agents $(ARGS)
 
 chaos: setup ## kill everything at every crash point, print the table, keep it in docs/chaos.md
 	$(BIN)/python tools/chaos.py
@@ -59,5 +63,5 @@ dist: setup ## a wheel and a source distribution in dist/
 	$(BIN)/python -m build --no-isolation --outdir dist .
 
 clean: ## remove what the targets made; the state directory stays
-	rm -rf .venv .setup.lock dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .agents .setup.lock dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -46,9 +46,16 @@ def policy() -> str:
     return catalogue.markdown()
 
 
+def manifests() -> str:
+    from boatwright.config import catalogue  # noqa: PLC0415
+
+    return catalogue.manifests()
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/events.md": events,
     "docs/cli.md": command_line,
+    "docs/manifest-keys.md": manifests,
     "docs/policy.md": policy,
     "docs/stages.md": stages,
 }

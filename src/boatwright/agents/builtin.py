@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolCallPart, ToolReturnPart
 
 from boatwright import crash, errors
-from boatwright.agents import fence, tools, transcript
+from boatwright.agents import fence, sessions, tools, transcript
 from boatwright.agents.model import ModelClient, Patience, Request
-from boatwright.agents.protocol import RoundResult, StepRecord, Stop, Task
+from boatwright.agents.protocol import Fitting, Host, RoundResult, StepRecord, Stop, Task, native
 from boatwright.values.clock import Clock, SystemClock
+from boatwright.values.usage import ModelRef
 
 SYSTEM = """\
 You are a software engineer. You work in /workspace, a checkout of a repository, inside an isolated place
@@ -32,6 +33,8 @@ without a network. Use the tools to look, change files and run tests; nothing el
 - When you are done, answer without a tool call: say in a few sentences what you changed and how it
   was tested."""
 
+SKILLS = "skills"
+"""The folder below HOME where skills are."""
 SAME_CALL = 3
 """The same call with the same arguments this many times in a row ends the round."""
 GARBAGE_TOLD = 3
@@ -59,12 +62,20 @@ class Builtin:
         self._clock = clock or SystemClock()
         self._patience = patience or Patience()
 
+    def speaks(self, model: ModelRef) -> str:
+        return native(model)
+
+    def fit(self, host: Host) -> Fitting:
+        return Fitting()
+
     async def run(self, task: Task) -> RoundResult:
         """One gate round. An empty ``task.prompt`` goes on with the round that ``task.transcript`` breaks
         off in.
 
         What ``before_step`` and ``on_step`` raise passes through, and so does a bottle that cannot be made.
         """
+        if task.skills:
+            await sessions.lay(task.bottle, SKILLS, task.skills)
         async with ModelClient(task.wire, self._patience) as model:
             return await _Round(task, model, self._clock).run()
 

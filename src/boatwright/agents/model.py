@@ -84,8 +84,7 @@ class ModelClient:
             trust_env=False,
             event_hooks={"request": [_keep_what_is_needed]},
         )
-        name = "scripted" if self._wire.model.provider == "scripted" else self._wire.model.name
-        self._model = self._protocol.model(name, HOST, self._http)
+        self._model = self._protocol.model(self._wire.model.asked, HOST, self._http)
         return self
 
     async def __aexit__(

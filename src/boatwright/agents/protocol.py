@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from boatwright.bottle.protocol import Bottle
+from boatwright.bottle.protocol import Bind, Bottle
+from boatwright.egress.wires import Denial
 from boatwright.values.usage import ModelRef
+
+
+def native(model: ModelRef) -> str:
+    """What is spoken to a model by our own calls. The scripted model speaks all; Chat Completions loads faster."""
+    return "anthropic" if model.provider == "anthropic" else "openai"
 
 
 class Stop(StrEnum):
@@ -24,6 +30,8 @@ class Stop(StrEnum):
     CREDENTIAL = "credential"
     MODEL_UNAVAILABLE = "model unavailable"  # 429, 529, 5xx, cut streams: tried again, then given up
     MODEL_GARBAGE = "model answered garbage"
+    BOTTLE_LIMIT = "limit of the bottle"
+    FAILED = "agent failed"  # the program ended badly, for a reason of its own
     SAVE_FAILED = "step could not be saved"
 
 
@@ -41,6 +49,8 @@ class ModelWire:
     """Opens a wire again that broke or forgot its key; awaited before another attempt. Idempotent."""
     silence_seconds: float | None = None
     """No byte for this long is a dead call; None: as patient as ``agents.model.Patience`` is."""
+    refused: Callable[[], Awaitable[Sequence[Denial]]] | None = None
+    """What this wire has refused so far. A program in a bottle may keep that to itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +59,31 @@ class RoundLimits:
     wall_seconds: float = 1_800.0
     output_tokens_per_call: int = 8_192
     tokens: int | None = None
+    save_seconds: float = 60.0
+    """How long a program in a bottle works before its work is saved again (DESIGN §4, Step)."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """One model reply with its tool calls, done. ``transcript`` is the whole conversation so far, as bytes."""
+    """One piece of work to save. ``transcript`` is the whole conversation so far, as bytes.
+
+    Of the built-in agent: one model reply with its tool calls, done. Of a program: what it did in a minute, and
+    ``session``, what it keeps in HOME to go on from.
+    """
 
     number: int
     transcript: bytes
     tools: tuple[str, ...]
     said: str
+    session: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One gate round for an agent. ``transcript`` continues an earlier conversation; None starts one."""
+    """One gate round for an agent. ``transcript`` (of a program: ``session``) continues an earlier conversation;
+    None starts one. An empty ``prompt`` goes on with the round they break off in; ``opening`` is that round's
+    whole prompt, for who has lost it.
+    """
 
     system: str
     prompt: str
@@ -79,6 +99,11 @@ class Task:
     say: Callable[[str], None]
     may_run: Callable[[str], bool] = lambda _: True
     """Whether the policy (``allowed_commands``) admits a shell command; one it does not is answered, not run."""
+    opening: str = ""
+    skills: Mapping[str, tuple[bytes, bool]] = field(default_factory=dict)
+    """Files of the agent's skills by path (``NAME/SKILL.md`` …), and whether each may be run."""
+    session: bytes | None = None
+    program: PurePosixPath | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +118,24 @@ class RoundResult:
     """What they can do about it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What a provider may know of the host: its variables, who bottles run as, where copies for them go."""
+
+    environment: Mapping[str, str]
+    uid: int
+    shelf: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """What a provider's bottle is given besides the repository's environment; ``program`` is its path inside."""
+
+    binds: tuple[Bind, ...] = ()
+    program: PurePosixPath | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
 class Provider(Protocol):
     @property
     def name(self) -> str: ...
@@ -100,6 +143,14 @@ class Provider(Protocol):
     @property
     def wired(self) -> bool:
         """Whether its bottle needs a wire. The built-in agent thinks on the host; its bottle has none."""
+        ...
+
+    def speaks(self, model: ModelRef) -> str:
+        """The protocol in which it asks this model. Raises ``errors.BadInput`` when it cannot use it."""
+        ...
+
+    def fit(self, host: Host) -> Fitting:
+        """What its bottle needs. Raises ``errors.MissingPart`` with the remedy where this host has it not."""
         ...
 
     async def run(self, task: Task) -> RoundResult:

@@ -6,6 +6,10 @@ from collections.abc import Callable, Mapping
 
 from boatwright import errors
 from boatwright.agents import heavy
+from boatwright.agents.claude import Claude
+from boatwright.agents.codex import Codex
+from boatwright.agents.headless import Headless
+from boatwright.agents.pi import Pi
 from boatwright.agents.protocol import Provider
 
 
@@ -14,7 +18,11 @@ def _builtin() -> Provider:
     return made
 
 
-_MAKERS: Mapping[str, Callable[[], Provider]] = {"builtin": _builtin}
+PROGRAMS: tuple[type[Headless], ...] = (Claude, Codex, Pi)
+_MAKERS: Mapping[str, Callable[[], Provider]] = {
+    "builtin": _builtin,
+    **{each.name: each for each in PROGRAMS},
+}
 NAMES = tuple(sorted(_MAKERS))
 
 

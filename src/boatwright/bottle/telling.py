@@ -6,17 +6,18 @@ from collections.abc import Callable
 
 
 class Lines:
-    """Bytes as they come, told line by line."""
+    """Bytes as they come, told line by line. What is longer than ``longest`` bytes is told in pieces."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], *, longest: int = 4_096) -> None:
         self._say = say
+        self._longest = longest
         self._rest = b""
 
     def feed(self, chunk: bytes) -> None:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:
             self._tell(line)
-        if len(self._rest) > 4_096:  # a progress bar, not a line
+        if len(self._rest) > self._longest:  # a progress bar, not a line
             self.end()
 
     def end(self) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from boatwright import errors
+from boatwright.agents import registry
 from boatwright.cli import common
 from boatwright.rules import detect
 from boatwright.stages import sweep
@@ -47,6 +48,8 @@ def _report(house: House) -> dict[str, str]:
         report["bubblewrap"] = f"missing: {missing}"
     for limit in house.backend.capabilities():
         report[f"limit on {limit.limit}"] = f"{limit.strength}: {limit.by}"
+    for agent in registry.PROGRAMS:
+        report[f"agent {agent.name}"] = agent.state_of(house.environment)
     return report
 
 

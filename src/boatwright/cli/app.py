@@ -12,6 +12,8 @@ import typer.exceptions
 from boatwright import errors
 from boatwright.cli import (
     admin,
+    agent,
+    bottle,
     budget,
     common,
     control,
@@ -59,6 +61,8 @@ app.add_typer(issue.app, name="issue")
 app.add_typer(pr.app, name="pr")
 app.add_typer(plan.app, name="plan")
 app.add_typer(budget.app, name="budget")
+app.add_typer(agent.app, name="agent")
+app.add_typer(bottle.app, name="bottle")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -39,7 +39,7 @@ def tell(house: House, view: ExecutionView) -> None:
     common.say(f"{view.id}  {view.state}  {view.title}")
     common.say(f"  repository {remote.shown(view.source)} at {view.base_ref} ({view.base_commit[:12]})")
     common.say(
-        f"  asked by {view.requested_by}, model {view.model}, agent {view.agent}, budget {view.budget}"
+        f"  asked by {view.requested_by}, model {view.model}, agent {_agent(view)}, budget {view.budget}"
     )
     page = Page(house, view)
     for event in house.ledger.events.stream(view.id):
@@ -131,6 +131,10 @@ def _(gate: events.GateAnswered, page: Page) -> None:
 @line.register
 def _(parked: events.FeatureParked, page: Page) -> None:
     common.say(f"parked in {parked.stage} ({parked.code}): {parked.reason}")
+
+
+def _agent(view: ExecutionView) -> str:
+    return view.agent if view.provider == view.agent else f"{view.agent} ({view.provider})"
 
 
 def _indent(text: str, *, lines: int = LINES, say: Callable[[str], None] = common.say) -> None:

@@ -29,7 +29,12 @@ def run(
         str | None, typer.Option("--model", help="anthropic:NAME, openai:NAME or scripted:FILE.")
     ] = None,
     agent: Annotated[
-        str | None, typer.Option("--agent", help="Who writes the code; default: builtin.")
+        str | None,
+        typer.Option("--agent", help="Who writes the code: a provider or a manifest; default: builtin."),
+    ] = None,
+    bottle: Annotated[
+        list[str] | None,
+        typer.Option("--bottle", help="A bottle, in place of the agent's own; again for more, later wins."),
     ] = None,
     budget: Annotated[str | None, typer.Option("--budget", help="Such as 5usd or 2Mtok.")] = None,
     dry_run: Annotated[
@@ -50,6 +55,7 @@ def run(
         test=test,
         model=model,
         agent=agent,
+        bottles=tuple(bottle) if bottle else None,
         budget=budget,
         by=common.me(),
     )

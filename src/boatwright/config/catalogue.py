@@ -1,4 +1,6 @@
-"""The reference of the policy file and of settings.yml, from the models themselves (``docs/policy.md``)."""
+"""The reference of the policy file, of settings.yml and of manifests, from the models themselves
+(``docs/policy.md``, ``docs/manifest-keys.md``).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 from boatwright.config.effective import VARIABLES
-from boatwright.config.policy import Policy
+from boatwright.config.manifest import AgentHead, BottleHead
+from boatwright.config.policy import Block, Policy
 from boatwright.config.settings import Settings
 
 HEAD = """<!-- Generated from the models: make docs -->
@@ -19,10 +22,17 @@ HEAD = """<!-- Generated from the models: make docs -->
 
 `.boatwright.yml` is what a repository asks for; it is read from the base branch only. `settings.yml` in the state
 directory is the ceiling of this host: a policy may only narrow it, and asking for more is refused by name. For everything
-that is no ceiling the order is: flag, environment variable ({variables}), `.boatwright.yml`, `settings.yml`, default. An
-unknown key is an error that names its line and the nearest key there is.
+that is no ceiling the order is: flag, environment variable ({variables}), [manifest](manifests.md), `.boatwright.yml`,
+`settings.yml`, default. An unknown key is an error that names its line and the nearest key there is.
 """
 
+MANIFESTS = """<!-- Generated from the models: make docs -->
+
+# The keys of manifests
+
+How to write one is in [manifests](manifests.md). An unknown key is an error that names the file, the line and what to write
+instead.
+"""
 
 NONE = type(None)
 """The type of a key that takes no value: ``units.NotEnforced``."""
@@ -31,8 +41,18 @@ NONE = type(None)
 def markdown() -> str:
     """Both files, key by key, with type and default."""
     variables = ", ".join(f"`{name}`" for name in sorted(VARIABLES.values()))
-    parts = [HEAD.format(variables=variables)]
-    for title, model in (("`.boatwright.yml`", Policy), ("`settings.yml`", Settings)):
+    files = (("`.boatwright.yml`", Policy), ("`settings.yml`", Settings))
+    return _page(HEAD.format(variables=variables), files)
+
+
+def manifests() -> str:
+    """The keys of both kinds of manifest."""
+    return _page(MANIFESTS, (("`agents/NAME.md`", AgentHead), ("`bottles/NAME.md`", BottleHead)))
+
+
+def _page(head: str, files: tuple[tuple[str, type[BaseModel]], ...]) -> str:
+    parts = [head]
+    for title, model in files:
         parts += [
             f"## {title}\n",
             _doc(model),
@@ -52,8 +72,8 @@ def _rows(model: type[BaseModel], prefix: str) -> list[str]:
     rows = []
     for name, field in model.model_fields.items():
         inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel) and prefix == "":
-            rows += _rows(inner, f"{name}.")
+        if isinstance(inner, type) and issubclass(inner, Block):
+            rows += _rows(inner, f"{prefix}{name}.")
         else:
             kind = "refused: not enforced by this release" if inner is NONE else _type(inner)
             rows.append(f"| `{prefix}{name}` | {kind} | {_default(field)} |")

@@ -184,12 +184,14 @@ class Settings(Block):
 DEFAULT = Settings()
 
 
-def refuse_cap(field: str, asked: Cap, allowed: Cap, setting: str) -> None:
-    """Raise ``errors.AboveCeiling`` when ``asked`` is more than ``allowed`` in a unit both have."""
+def refuse_cap(field: str, asked: Cap, allowed: Cap, setting: str, *, where: str = "") -> None:
+    """Raise ``errors.AboveCeiling`` when ``asked`` (written at ``where``) is more than ``allowed`` in a unit
+    both have.
+    """
     over_usd = asked.usd is not None and allowed.usd is not None and asked.usd > allowed.usd
     over_tokens = asked.tokens is not None and allowed.tokens is not None and asked.tokens > allowed.tokens
     if over_usd or over_tokens:
-        raise above(field, str(asked), str(allowed), setting)
+        raise above(field, str(asked), str(allowed), setting, where=where)
 
 
 def narrowed(ceiling: Cap, asked: Cap) -> Cap:
@@ -200,9 +202,9 @@ def narrowed(ceiling: Cap, asked: Cap) -> Cap:
     )
 
 
-def above(field: str, asked: str, allowed: str, setting: str) -> errors.AboveCeiling:
+def above(field: str, asked: str, allowed: str, setting: str, *, where: str = "") -> errors.AboveCeiling:
     return errors.AboveCeiling(
-        f"'{field}' asks for {asked}; this host allows {allowed}",
+        f"'{field}'{f' of {where}' if where else ''} asks for {asked}; this host allows {allowed}",
         subject=field,
         next_moves=(f"ask for {allowed} or less", f"or let the operator raise '{setting}' in settings.yml"),
     )

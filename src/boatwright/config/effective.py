@@ -1,17 +1,19 @@
 """What holds for one execution, and where each value came from.
 
-Limits, budgets, network: settings.yml is the ceiling; a policy that asks for more is refused by name.
-Everything else: flag > environment variable > .boatwright.yml > settings.yml > default.
+Limits, budgets, network: settings.yml is the ceiling; policy and manifests may only narrow it, the narrowest
+holds, and asking for more is refused by name.
+Everything else: flag > environment variable > manifest > .boatwright.yml > settings.yml > default.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
-from boatwright.config.ceiling import Settings, above, narrowed, refuse_cap
-from boatwright.config.policy import NetworkPolicy, Policy
+from boatwright.config.ceiling import Settings, above, refuse_cap
+from boatwright.config.policy import LimitsPolicy, NetworkPolicy, Policy
 from boatwright.values.process import Limits
 from boatwright.values.usage import Cap
 
@@ -40,6 +42,25 @@ class Flags:
     budget: Cap | str | None = None
     setup_command: str | None = None
     test_command: str | None = None
+    bottles: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the manifests of a run ask for together (``rules.composition``). ``places`` says of each key where
+    it is written; ``budgets`` are theirs with their places, the nearest (the agent's) first.
+    """
+
+    model: str | None = None
+    setup_command: str | None = None
+    budgets: tuple[tuple[Cap, str], ...] = ()
+    limits: LimitsPolicy = field(default_factory=LimitsPolicy)
+    network_policy: NetworkPolicy | None = None
+    allow: tuple[str, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    def place(self, key: str) -> str:
+        return self.places.get(key, "manifest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,32 +88,33 @@ def effective(
     policy: Policy,
     flags: Flags | None = None,
     environment: Mapping[str, str] | None = None,
+    asked: Asked | None = None,
 ) -> Effective:
     """Put the places together. Raises ``errors.AboveCeiling`` naming field, asked, allowed."""
-    flags, environment = flags or Flags(), environment or {}
+    flags, environment, asked = flags or Flags(), environment or {}, asked or Asked()
     sources: dict[str, str] = {}
 
     def pick(name: str, *, settings_value: Any = None, default: Any = None) -> Any:
         candidates = (
-            (FLAG, getattr(flags, name)),
-            (ENVIRONMENT, environment.get(VARIABLES[name]) or None),
+            *_typed(name, flags, environment),
+            (asked.place(name), getattr(asked, name, None)),
             (POLICY, policy.setup_line if name == "setup_command" else getattr(policy, name)),
             (SETTINGS, settings_value),
         )
         sources[name], value = next(((s, v) for s, v in candidates if v is not None), (DEFAULT, default))
         return value
 
-    limits = _limits(settings, policy, sources)
-    network, allow = _network(settings, policy, sources)
+    limits = _limits(settings, policy, asked, sources)
+    network, allow = _network(settings, policy, asked, sources)
     return Effective(
         model=pick("model", settings_value=settings.model),
         agent=pick("agent", settings_value=settings.agent, default="builtin"),
-        budget=_budget(settings, policy, pick("budget"), sources),
+        budget=_budget(settings, policy, asked, _typed("budget", flags, environment), sources),
         setup_command=pick("setup_command"),
         test_command=pick("test_command"),
         limits=limits,
-        test_limits=_test_limits(settings, policy, limits, sources),
-        hard_limits=policy.limits.hard,
+        test_limits=_test_limits(settings, policy, asked, limits, sources),
+        hard_limits=policy.limits.hard or asked.limits.hard,
         network=network,
         allow=allow,
         gate_rounds=_rounds(settings, policy, sources),
@@ -101,21 +123,52 @@ def effective(
     )
 
 
+def _typed(name: str, flags: Flags, environment: Mapping[str, str]) -> tuple[tuple[str, Any], ...]:
+    """What a person said: by flag, else by variable."""
+    return (FLAG, getattr(flags, name)), (ENVIRONMENT, environment.get(VARIABLES[name]) or None)
+
+
 def _came(settings: Settings, block: str) -> str:
     return SETTINGS if block in settings.model_fields_set else DEFAULT
 
 
-def _budget(settings: Settings, policy: Policy, picked: Cap | str | None, sources: dict[str, str]) -> Cap:
-    ceiling = settings.budget.execution
+_UNITS = ("usd", "tokens")
+
+
+def _budget(
+    settings: Settings,
+    policy: Policy,
+    asked: Asked,
+    typed: Iterable[tuple[str, Cap | str | None]],
+    sources: dict[str, str],
+) -> Cap:
+    """Each unit by itself: what was typed; else the narrower of policy and manifests; else the ceiling's."""
+    ceiling, came = settings.budget.execution, _came(settings, "budget")
     if policy.budget is not None:
         refuse_cap("budget", policy.budget, ceiling, "budget.execution")
-    if picked is None:
-        sources["budget"] = _came(settings, "budget")
-        return ceiling
-    cap = Cap.parse(picked) if isinstance(picked, str) else picked
-    if sources["budget"] == POLICY:
-        return narrowed(ceiling, cap)
-    return settings.refuse_above_ceiling(cap, field="--budget")
+    for cap, where in asked.budgets:
+        refuse_cap("budget", cap, ceiling, "budget.execution", where=where)
+    source, picked = next(((s, v) for s, v in typed if v is not None), (came, None))
+    if picked is not None:
+        cap = Cap.parse(picked) if isinstance(picked, str) else picked
+        sources["budget"] = source
+        sources |= {f"budget.{u}": source if getattr(cap, u) is not None else came for u in _UNITS}
+        return settings.refuse_above_ceiling(cap, field="--budget")
+    values = {unit: _narrowest(unit, policy, asked) for unit in _UNITS}
+    sources |= {f"budget.{unit}": found[1] if found else came for unit, found in values.items()}
+    sources["budget"] = next((found[1] for found in values.values() if found), came)
+    return Cap(**{unit: found[0] if found else getattr(ceiling, unit) for unit, found in values.items()})
+
+
+def _narrowest(unit: str, policy: Policy, asked: Asked) -> tuple[Any, str] | None:
+    """The nearest manifest that names the unit, or the policy where that is narrower."""
+    named = ((getattr(cap, unit), where) for cap, where in asked.budgets)
+    manifest = next(((value, where) for value, where in named if value is not None), None)
+    written = getattr(policy.budget, unit, None)
+    both: list[tuple[Decimal | int, str]] = [each for each in (manifest,) if each]
+    if written is not None:
+        both.append((written, POLICY))
+    return min(both, key=lambda each: each[0], default=None)
 
 
 _LIMITS = {
@@ -128,18 +181,31 @@ _LIMITS = {
 }
 
 
-def _limits(settings: Settings, policy: Policy, sources: dict[str, str]) -> Limits:
+def _limits(settings: Settings, policy: Policy, asked: Asked, sources: dict[str, str]) -> Limits:
     limits = settings.default_limits
-    sources["limits"] = _came(settings, "limits")
+    sources["limits"] = came = _came(settings, "limits")
     for name, attribute in _LIMITS.items():
-        asked, allowed = getattr(policy.limits, name), getattr(settings.limits, name)
-        if asked is None:
-            continue
-        if asked > allowed:
-            raise above(f"limits.{name}", _shown(name, asked), _shown(name, allowed), f"limits.{name}")
-        limits = replace(limits, **{attribute: int(asked) if name == "cpu" else asked})
-        sources["limits"] = POLICY
+        key = f"limits.{name}"
+        sources[key] = came
+        for value, where in _wishes(name, policy, asked):
+            allowed = getattr(settings.limits, name)
+            if value > allowed:
+                place = "" if where == POLICY else where
+                raise above(key, _shown(name, value), _shown(name, allowed), key, where=place)
+            if sources[key] == came or value < getattr(limits, attribute):
+                whole: Any = value if name == "wall" else int(value)
+                limits = replace(limits, **{attribute: whole})
+                sources["limits"] = sources[key] = where
+    by_manifest = asked.place("limits.hard") if asked.limits.hard else DEFAULT
+    sources["limits.hard"] = POLICY if policy.limits.hard else by_manifest
     return limits
+
+
+def _wishes(name: str, policy: Policy, asked: Asked) -> list[tuple[float, str]]:
+    """What policy and manifests say about one limit, with its place."""
+    both = ((policy.limits, POLICY), (asked.limits, asked.place(f"limits.{name}")))
+    named = ((getattr(limits, name), where) for limits, where in both)
+    return [(value, where) for value, where in named if value is not None]
 
 
 def _shown(name: str, value: float) -> str:
@@ -148,40 +214,68 @@ def _shown(name: str, value: float) -> str:
     return f"{value:g}" if name == "pids" else f"{value / (1 << 20):g} MiB"
 
 
-def _test_limits(settings: Settings, policy: Policy, limits: Limits, sources: dict[str, str]) -> Limits:
+def _test_limits(
+    settings: Settings, policy: Policy, asked: Asked, limits: Limits, sources: dict[str, str]
+) -> Limits:
     """The tests' own clock: ``timeout_seconds``. A ``limits.wall`` below it wins."""
     written = "timeout_seconds" in policy.model_fields_set
-    asked = float(policy.timeout_seconds)
-    if written and asked > settings.limits.wall:
+    wish = float(policy.timeout_seconds)
+    if written and wish > settings.limits.wall:
         raise above(
-            "timeout_seconds", f"{asked:g} seconds", f"{settings.limits.wall:g} seconds", "limits.wall"
+            "timeout_seconds", f"{wish:g} seconds", f"{settings.limits.wall:g} seconds", "limits.wall"
         )
     sources["timeout_seconds"] = POLICY if written else DEFAULT
-    top = limits.wall_seconds if policy.limits.wall is not None or not written else settings.limits.wall
-    return replace(limits, wall_seconds=min(asked, top))
+    named = policy.limits.wall is not None or asked.limits.wall is not None
+    top = limits.wall_seconds if named or not written else settings.limits.wall
+    return replace(limits, wall_seconds=min(wish, top))
 
 
 _WIDTH = {NetworkPolicy.DENY_ALL: 0, NetworkPolicy.REGISTRY_ONLY: 1, NetworkPolicy.ALLOW_LIST: 2}
 
 
 def _network(
-    settings: Settings, policy: Policy, sources: dict[str, str]
+    settings: Settings, policy: Policy, asked: Asked, sources: dict[str, str]
 ) -> tuple[NetworkPolicy, tuple[str, ...]]:
-    ceiling, asked = settings.network.ceiling, policy.network_policy
-    if asked is None:
-        sources["network"] = _came(settings, "network")
-        asked = min(NetworkPolicy.REGISTRY_ONLY, ceiling, key=_WIDTH.__getitem__)
-    else:
-        sources["network"] = POLICY
-        if _WIDTH[asked] > _WIDTH[ceiling]:
-            raise above("network_policy", asked, ceiling, "network.ceiling")
-    if asked is not NetworkPolicy.ALLOW_LIST:
-        return asked, ()
-    beyond = [host for host in policy.network.allow if not _allows(settings.network.allow, host)]
+    """The narrowest that anybody asks for; of two lists of hosts, what both have."""
+    ceiling = settings.network.ceiling
+    wishes = [(policy.network_policy, POLICY), (asked.network_policy, asked.place("network"))]
+    named = [(wish, where) for wish, where in wishes if wish is not None]
+    for wish, where in named:
+        if _WIDTH[wish] > _WIDTH[ceiling]:
+            field, place = ("network_policy", "") if where == POLICY else ("network.policy", where)
+            raise above(field, wish, ceiling, "network.ceiling", where=place)
+    usual = (min(NetworkPolicy.REGISTRY_ONLY, ceiling, key=_WIDTH.__getitem__), _came(settings, "network"))
+    network, sources["network"] = min(named, key=lambda each: _WIDTH[each[0]], default=usual)
+    if network is not NetworkPolicy.ALLOW_LIST:
+        return network, ()
+    lists = []
+    if policy.network_policy is not None:
+        lists.append(dict.fromkeys(policy.network.allow, POLICY))
+    if asked.network_policy is not None:
+        lists.append({host: asked.place(f"network.allow.{host}") for host in asked.allow})
+    for hosts in lists:
+        _refuse_hosts(settings.network.allow, hosts)
+    kept = _in_all(lists)
+    sources |= {f"network.allow.{host}": where for host, where in kept.items()}
+    return network, tuple(kept)
+
+
+def _refuse_hosts(allowed: tuple[str, ...], hosts: Mapping[str, str]) -> None:
+    beyond = [host for host in hosts if not _allows(allowed, host)]
     if beyond:
-        listed = ", ".join(settings.network.allow) or "no host"
-        raise above("network.allow", ", ".join(beyond), listed, "network.allow")
-    return asked, policy.network.allow
+        places = dict.fromkeys(hosts[host] for host in beyond if hosts[host] != POLICY)
+        listed = ", ".join(allowed) or "no host"
+        raise above("network.allow", ", ".join(beyond), listed, "network.allow", where=" and ".join(places))
+
+
+def _in_all(lists: list[dict[str, str]]) -> dict[str, str]:
+    """The hosts that every list admits, as the narrower of them spells it."""
+    return {
+        host: where
+        for hosts in lists
+        for host, where in hosts.items()
+        if all(_allows(tuple(other), host) for other in lists)
+    }
 
 
 def _allows(allowed: tuple[str, ...], host: str) -> bool:

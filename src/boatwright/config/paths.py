@@ -51,6 +51,16 @@ class StateDir:
         return self.root / "settings.yml"
 
     @property
+    def agents(self) -> Path:
+        """The operator's agent manifests (``NAME.md``); bottle manifests lie in ``bottles`` as ``NAME.md``."""
+        return self.root / "agents"
+
+    @property
+    def skills(self) -> Path:
+        """The operator's skills, a directory each."""
+        return self.root / "skills"
+
+    @property
     def ledger_url(self) -> str:
         return os.environ.get("BOATWRIGHT_DATABASE_URL") or f"sqlite:///{self.root / 'ledger.db'}"
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from boatwright import errors
 from boatwright.agents import registry
+from boatwright.agents.protocol import Provider
 from boatwright.config.effective import ENVIRONMENT, FLAG, Effective, Flags
 from boatwright.git import worktree
 from boatwright.git.mirror import Mirror
 from boatwright.git.remote import Remote
 from boatwright.rules import naming
-from boatwright.stages import ground, scripted
+from boatwright.stages import ground, scripted, working
 from boatwright.stages.house import House
 from boatwright.values.events import FeatureRequested
 from boatwright.values.usage import Cap, ModelRef
@@ -39,6 +40,7 @@ class Ask:
     test: str | None = None
     model: str | None = None
     agent: str | None = None
+    bottles: tuple[str, ...] | None = None
     budget: str | None = None
     only_plan: bool = False
     by: str = "local"
@@ -62,13 +64,16 @@ async def look(house: House, ask: Ask) -> tuple[FeatureRequested, tuple[str, ...
     pinned = ask.base is not None and (await asyncio.to_thread(mirror.find, ask.base)).branch is None
     title, body = await _words(house, repository, ask)
     flags = Flags(
-        model=ask.model, agent=ask.agent, budget=ask.budget, setup_command=ask.setup, test_command=ask.test
-    )
-    effective = await ground.effective_at(house, mirror, commit, flags)
+        model=ask.model, agent=ask.agent, bottles=ask.bottles, budget=ask.budget, setup_command=ask.setup,
+        test_command=ask.test,
+    )  # fmt: skip
+    composed = await ground.composed_at(house, mirror, commit, flags)
+    effective = composed.effective
     _refuse_empty(effective.budget, ask.budget)
-    model = choose_model(house, effective.model)
+    agent = registry.provider(composed.provider)
+    model = choose_model(house, effective.model, agent)
     await _refuse_script(house, model)
-    registry.provider(effective.agent)
+    await asyncio.to_thread(agent.fit, working.host(house))
     request = FeatureRequested(
         repository=repository,
         source=mirror.source,
@@ -80,14 +85,16 @@ async def look(house: House, ask: Ask) -> tuple[FeatureRequested, tuple[str, ...
         base_commit=commit,
         base_pinned=pinned,
         model=str(model),
-        agent=effective.agent,
+        agent=composed.agent,
+        provider=composed.provider,
+        bottles=ask.bottles,
         budget=effective.budget,
         setup_command=_typed(effective, "setup_command"),
         test_command=_typed(effective, "test_command"),
         only_plan=ask.only_plan,
         requested_by=ask.by,
     )
-    return request, await asyncio.to_thread(worktree.notices, mirror.source)
+    return request, (*await asyncio.to_thread(worktree.notices, mirror.source), *composed.notices)
 
 
 def _typed(effective: Effective, name: str) -> str | None:
@@ -162,20 +169,38 @@ def _refuse_secret(url: str) -> None:
         )
 
 
-def choose_model(house: House, asked: str | None) -> ModelRef:
-    """The one that was named, by whomever; else the provider whose key this environment holds."""
+def choose_model(house: House, asked: str | None, agent: Provider) -> ModelRef:
+    """The one that was named, by whomever; else one the agent can ask, of a provider whose key is in the environment.
+
+    Raises ``errors.BadInput`` where there is none, or the agent cannot ask the one that was named.
+    """
     if asked:
         model = ModelRef.parse(asked)
         if model.provider == "scripted":
-            return ModelRef(provider="scripted", name=str(_existing(model.name)))
+            model = ModelRef(provider="scripted", name=str(_existing(model.name)))
+        agent.speaks(model)
         return model
-    for variable, default in DEFAULTS:
+    fitting = [(variable, name) for variable, name in DEFAULTS if _can_ask(agent, ModelRef.parse(name))]
+    for variable, default in fitting:
         if house.environment.get(variable):
             return ModelRef.parse(default)
+    variables = [variable for variable, _ in fitting]
     raise errors.BadInput(
-        "no model: no --model was given and neither ANTHROPIC_API_KEY nor OPENAI_API_KEY is set",
-        next_moves=("export ANTHROPIC_API_KEY=…", "or try without a key: --model scripted:FILE"),
+        f"no model: no --model was given and {_none_of(variables)} set",
+        next_moves=(f"export {variables[0]}=…", "or try without a key: --model scripted:FILE"),
     )
+
+
+def _can_ask(agent: Provider, model: ModelRef) -> bool:
+    try:
+        agent.speaks(model)
+    except errors.BadInput:
+        return False
+    return True
+
+
+def _none_of(variables: list[str]) -> str:
+    return f"neither {' nor '.join(variables)} is" if len(variables) > 1 else f"{variables[0]} is not"
 
 
 def _existing(name: str) -> Path:

@@ -20,7 +20,7 @@ from typing import BinaryIO
 from boatwright import errors
 from boatwright.ledger import files, unavailable
 
-KINDS = ("transcript", "report", "output", "prompt", "pack", "freeze", "diff", "plan", "log")
+KINDS = ("transcript", "session", "report", "output", "prompt", "pack", "freeze", "diff", "plan", "log")
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CHUNK = 1 << 20

@@ -52,6 +52,8 @@ def _requested(payload: events.FeatureRequested, event: Event) -> ExecutionView:
         base_commit=payload.base_commit,
         model=payload.model,
         agent=payload.agent,
+        provider=payload.provider or payload.agent,
+        bottles=payload.bottles,
         budget=payload.budget,
         setup_command=payload.setup_command,
         test_command=payload.test_command,

@@ -33,6 +33,11 @@ NEXT_MOVES: dict[str, tuple[str, ...]] = {
     "model_unavailable": ("wait for the provider", "boatwright resume {execution}"),
     "model_garbage": ("boatwright retry {execution} --from plan", "or choose another model with a new run"),
     "price": ("boatwright resume {execution}",),
+    "agent_failed": (
+        "read what it said: boatwright show {execution}",
+        "boatwright resume {execution}",
+        "or let another agent do it with a new run: --agent NAME",
+    ),
     "model_script": ("mend the scripted model's file", "boatwright resume {execution}"),
     "context_too_long": ("ask for less at once with a new run", "or choose a model with a larger context"),
     "plan_review": (

@@ -51,6 +51,16 @@ class Picked(Protocol):
     def text(self) -> str: ...
 
 
+def system(prompt: str, notes: Sequence[str], skills: Sequence[str]) -> str:
+    """What holds for every agent, then what its manifest and its bottles' say of it: of the base branch or the host."""
+    parts = [SYSTEM, *(text.strip() for text in (prompt, *notes) if text.strip())]
+    if skills:
+        parts.append(
+            f"Skills (each a folder with a SKILL.md, below skills in HOME or where you look for yours): {', '.join(skills)}"
+        )
+    return "\n\n".join(parts)
+
+
 def asked(request: Request) -> str:
     """Title and body, quoted; a body that only says the title again is left out."""
     title = plain.short(request.title, TITLE_CAP)

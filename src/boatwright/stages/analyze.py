@@ -6,9 +6,10 @@ import asyncio
 
 from boatwright import crash, errors
 from boatwright.agents import heavy
+from boatwright.agents.protocol import native
 from boatwright.git.mirror import Mirror
 from boatwright.rules import proof as rules
-from boatwright.stages import deliverable, environments, ground, running, wiring
+from boatwright.stages import deliverable, environments, ground, running
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House, last
 from boatwright.values.chapters import Analysis, Work
@@ -34,9 +35,7 @@ async def run(context: Context, house: House, asked: Work) -> Analysis:
     view = await house.view(context.execution)
     house.require_bottle()
     here = await ground.of_commit(house, view, mirror, view.base_commit)
-    warming = asyncio.create_task(
-        asyncio.to_thread(heavy.warm, wiring.protocol_of(ModelRef.parse(view.model)))
-    )
+    warming = asyncio.create_task(asyncio.to_thread(heavy.warm, native(ModelRef.parse(view.model))))
     ground.refuse_sampled(house, here.effective)
     context.say(f"{here.language}, tests by `{here.test_line}` ({here.command_source})")
     await _prepare(context, house, mirror, here, afresh=asked.fresh_from == "analyze")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from boatwright import crash
+from boatwright.agents.protocol import Fitting
 from boatwright.bottle import snapshot
 from boatwright.bottle.protocol import Bottle, BottleSpec
 from boatwright.git.mirror import Mirror
-from boatwright.stages import environments, ground
+from boatwright.stages import environments
+from boatwright.stages.ground import Ground
 from boatwright.stages.house import House, last
-from boatwright.values.chapters import Analysis
+from boatwright.stages.way_out import WayOut
 from boatwright.values.context import Context
 from boatwright.values.events import BottleCreated, BottleDestroyed, BottleFrozen, BottleThawed
 
@@ -19,17 +21,24 @@ def slug_of(execution: str) -> str:
     return f"{execution}-agent"
 
 
-async def of_agent(context: Context, house: House, mirror: Mirror, analysis: Analysis) -> Bottle:
-    """The live bottle; else the frozen one thawed; else a new one."""
+async def of_agent(
+    context: Context, house: House, mirror: Mirror, here: Ground, fitting: Fitting, way: WayOut
+) -> Bottle:
+    """The live bottle; else the frozen one thawed; else a new one. ``fitting`` is its agent's, ``way`` its wire."""
     slug = slug_of(context.execution)
-    here = await ground.of_commit(house, await house.view(context.execution), mirror, analysis.base_commit)
     prepared = await environments.prepare(context, house, mirror, here, here.commit, here.commit)
     spec = BottleSpec(
         slug=slug,
         purpose="agent",
         limits=here.effective.limits,
-        binds=prepared.binds,
-        environment=prepared.environment(house.backend.toolchain.path),
+        wire=way.wire,
+        binds=(*prepared.binds, *fitting.binds, *way.binds),
+        environment={
+            **here.composed.environment,
+            **way.environment,
+            **fitting.environment,
+            **prepared.environment(house.backend.toolchain.path),
+        },
     )
     frozen = await _frozen(context, slug)
     if frozen is not None and await house.backend.open(slug) is None:

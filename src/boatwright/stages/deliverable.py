@@ -12,6 +12,8 @@ from boatwright.git.gitdir import Author
 from boatwright.git.mirror import Mirror
 from boatwright.git.trees import Change
 from boatwright.rules import pull_text
+from boatwright.stages import ground
+from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.values.chapters import Built, Planned
 from boatwright.values.context import Context
@@ -27,6 +29,8 @@ class Deliverable:
     commit: str
     base: str
     changes: tuple[Change, ...]
+    ground: Ground
+    """What holds at ``base``."""
 
 
 async def make(
@@ -40,9 +44,10 @@ async def make(
     """
     when = _ended(await context.history(), built.round)
     base = await asyncio.to_thread(current_base, mirror, view)
+    here = await ground.of_commit(house, view, mirror, base)
     tree = await asyncio.to_thread(_tree_on, mirror, base, view.base_commit, built.commit)
     message = pull_text.commit_message(planned.plan, issue=view.issue, execution=view.id)
-    author = Author(*house.settings.git_identity)
+    author = Author(here.composed.git.name, here.composed.git.email)
     commit = await asyncio.to_thread(
         mirror.commit_tree, tree, (base,), message=message, author=author, when=when
     )
@@ -60,7 +65,7 @@ async def make(
             deleted=sum(c.deleted or 0 for c in changes),
         )
         await context.emit(created, key=f"deliverable:{built.round}:{commit}")
-    return Deliverable(commit=commit, base=base, changes=changes)
+    return Deliverable(commit=commit, base=base, changes=changes, ground=here)
 
 
 def _ended(history: Sequence[Event], number: int) -> datetime:

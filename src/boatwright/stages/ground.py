@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from boatwright import errors
 from boatwright.bottle.limits import Strength
-from boatwright.config import effective as effective_module
 from boatwright.config import policy as policy_module
 from boatwright.config.effective import Effective, Flags
 from boatwright.config.policy import NetworkPolicy, Policy
 from boatwright.git.mirror import Mirror
 from boatwright.rules import detect
+from boatwright.rules.composed import Composed
+from boatwright.stages import manifests
 from boatwright.stages.house import House
 from boatwright.values.execution import ExecutionView
 from boatwright.values.process import Limit
@@ -41,7 +42,12 @@ class Ground:
     setup_line: str | None
     test_line: str
     command_source: str
-    effective: Effective
+    composed: Composed
+    """Agent and bottles, as manifests, policy and settings make them."""
+
+    @property
+    def effective(self) -> Effective:
+        return self.composed.effective
 
     @property
     def policy(self) -> Policy:
@@ -59,6 +65,7 @@ async def of_commit(house: House, view: ExecutionView, mirror: Mirror, commit: s
     flags = Flags(
         model=view.model,
         agent=view.agent,
+        bottles=view.bottles,
         budget=None,
         setup_command=view.setup_command,
         test_command=view.test_command,
@@ -66,12 +73,13 @@ async def of_commit(house: House, view: ExecutionView, mirror: Mirror, commit: s
     return await asyncio.to_thread(_look, house, mirror, commit, flags)
 
 
-async def effective_at(house: House, mirror: Mirror, commit: str, flags: Flags) -> Effective:
-    """Only the policy against the ceiling: what a request is refused by before anything is written."""
+async def composed_at(house: House, mirror: Mirror, commit: str, flags: Flags) -> Composed:
+    """Policy and manifests against the ceiling: what a request is refused by before anything is written."""
     policy = await asyncio.to_thread(policy_at, mirror, commit)
-    effective = effective_module.effective(house.settings, policy, flags, house.environment)
-    await asyncio.to_thread(refuse_sampled, house, effective)
-    return effective
+    composed = await manifests.at(house, mirror, commit, policy, flags, house.environment)
+    await asyncio.to_thread(refuse_sampled, house, composed.effective)
+    manifests.refuse_unknown_provider(composed, manifests.shelf(house, mirror, commit))
+    return composed
 
 
 def refuse_sampled(house: House, effective: Effective) -> None:
@@ -83,9 +91,9 @@ def refuse_sampled(house: House, effective: Effective) -> None:
         name = LIMIT_KEYS[one.limit]
         if one.strength is Strength.SAMPLED and (name in named or not named):
             raise errors.MissingPart(
-                f"the policy demands hard limits, and this host only samples the one on {one.limit}: {one.by}",
+                f"the repository demands hard limits, and this host only samples the one on {one.limit}: {one.by}",
                 subject=f"limits.{name}",
-                next_moves=("boatwright doctor", "take limits.hard out of .boatwright.yml"),
+                next_moves=("boatwright doctor", "take limits.hard out of .boatwright.yml, or of the bottle"),
             )
 
 
@@ -105,7 +113,9 @@ def policy_at(mirror: Mirror, commit: str) -> Policy:
 
 
 def _look(house: House, mirror: Mirror, commit: str, flags: Flags) -> Ground:
-    effective = effective_module.effective(house.settings, policy_at(mirror, commit), flags)
+    shelf = manifests.shelf(house, mirror, commit)
+    composed = manifests.compose(shelf, house.settings, policy_at(mirror, commit), flags)
+    effective = composed.effective
     paths = tuple(mirror.paths(commit))
     found = detect.detect(paths, lambda path: _text(mirror, commit, path))
     test_line = effective.test_command or found.test_command
@@ -119,7 +129,7 @@ def _look(house: House, mirror: Mirror, commit: str, flags: Flags) -> Ground:
         paths=paths,
         language=found.language,
         test_line=test_line,
-        effective=effective,
+        composed=composed,
         setup_line=effective.setup_command or (found.setup_command if detected else None),
         command_source="detected" if detected else effective.sources["test_command"],
     )

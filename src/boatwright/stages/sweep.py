@@ -25,7 +25,7 @@ FLOOR = timedelta(hours=1)
 EVERY = 1_000_000
 KINDS: Mapping[str, tuple[str, ...]] = {
     "prompts": ("prompt",),
-    "transcripts": ("transcript",),
+    "transcripts": ("transcript", "session"),
     "reports": ("report", "plan", "diff", "pack"),
     "logs": ("log", "output"),
     "freezes": ("freeze",),

@@ -15,7 +15,7 @@ from boatwright.git.mirror import Mirror
 from boatwright.git.trees import Change
 from boatwright.rules import limits, paths, runner_guard
 from boatwright.rules.testfiles import TestPaths
-from boatwright.stages import deliverable, ground, proving
+from boatwright.stages import deliverable, proving
 from boatwright.stages.deliverable import Deliverable
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
@@ -36,7 +36,7 @@ async def run(context: Context, house: House, planned: Planned, built: Built) ->
     made = await deliverable.make(context, house, view, mirror, planned, built)
     if not made.changes:
         return await _answer(context, built, made, None, (NOTHING,), refused=False)
-    here = await ground.of_commit(house, view, mirror, made.base)
+    here = made.ground
     refusals, findings = await asyncio.to_thread(_read, here, mirror, made, planned.plan)
     if refusals:
         return await _answer(context, built, made, None, (*refusals, *findings), refused=True)

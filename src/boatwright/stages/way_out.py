@@ -45,7 +45,7 @@ async def of_setup(context: Context, house: House, here: Ground, key: str) -> As
         id=f"{context.execution}-setup-{key[:8]}",
         execution=context.execution,
         repository=view.repository,
-        agent=view.agent,
+        agent=view.provider,
         bottle=f"env-{key}",
         purpose="setup",
         network=str(here.effective.network),
@@ -55,7 +55,7 @@ async def of_setup(context: Context, house: House, here: Ground, key: str) -> As
     await house.wire.ensure()
     directory = await house.wire.open(spec)
     try:
-        yield await asyncio.to_thread(_of, house, here, directory)
+        yield await asyncio.to_thread(over, house, here, directory)
     except errors.Parked as parked:
         denied = await house.wire.denials(spec.id)
         raise _told(parked, denied) if denied else parked from None
@@ -63,8 +63,11 @@ async def of_setup(context: Context, house: House, here: Ground, key: str) -> As
         await house.wire.close(spec.id)
 
 
-def _of(house: House, here: Ground, wire: Path) -> WayOut:
-    """Under ``registry_only`` clients know the registries this host knows, its directories of packages included."""
+def over(house: House, here: Ground, wire: Path) -> WayOut:
+    """The way out over a wire that is open: what tells package clients inside of it. Blocks at first.
+
+    Under ``registry_only`` clients know the registries this host knows, its directories of packages included.
+    """
     if here.effective.network is not NetworkPolicy.REGISTRY_ONLY:
         return WayOut(wire, registries.PROXY_ENVIRONMENT)
     found = house.wire.registries()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from boatwright import errors
-from boatwright.agents.protocol import ModelWire
+from boatwright.agents.protocol import ModelWire, native
 from boatwright.config import units
+from boatwright.config.policy import NetworkPolicy
 from boatwright.egress.client import Upstream, WireSpec
 from boatwright.stages import scripted
 from boatwright.stages.house import House
@@ -21,19 +24,40 @@ BASES = {"anthropic": "ANTHROPIC_BASE_URL", "openai": "OPENAI_BASE_URL"}
 SILENCE = "BOATWRIGHT_MODEL_SILENCE"
 
 
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """The other end of a wire that leads into a bottle: its slug, the protocol spoken there, what it may reach."""
+
+    protocol: str
+    bottle: str = ""
+    network: NetworkPolicy = NetworkPolicy.DENY_ALL
+    hosts: tuple[str, ...] = ()
+
+
 @asynccontextmanager
-async def model_wire(house: House, view: ExecutionView, *, purpose: str) -> AsyncIterator[ModelWire]:
-    """A metered way to the execution's model for one purpose (``plan``, ``build``, ``review``)."""
+async def model_wire(
+    house: House, view: ExecutionView, *, purpose: str, inside: Inside | None = None
+) -> AsyncIterator[ModelWire]:
+    """A metered way to the execution's model for one purpose (``plan``, ``build``, ``review``).
+
+    ``inside`` is given when a bottle holds the other end: what is spoken there, and what else may be reached.
+    """
     model = ModelRef.parse(view.model)
+    inside = inside or Inside(native(model))
     spec = WireSpec(
         id=f"{view.id}-{purpose}-{house.ids.token()[:8]}",  # its own: a worker taken for dead cannot close ours
         execution=view.id,
         repository=view.repository,
-        agent=view.agent,
+        agent=view.provider,
+        bottle=inside.bottle,
         purpose=purpose,
         provider=model.provider,
-        upstreams=(await upstream(house, model),),
+        upstreams=(await upstream(house, model, inside.protocol),),
+        models=(model.asked,) if inside.bottle else (),
         prices=prices(house, model),
+        network=str(inside.network),
+        hosts=inside.hosts,
+        private_hosts=house.settings.network.allow if inside.hosts else (),
     )
 
     async def revive() -> None:
@@ -45,7 +69,8 @@ async def model_wire(house: House, view: ExecutionView, *, purpose: str) -> Asyn
     directory = await house.wire.open(spec)
     try:
         socket = directory / "wire.sock"
-        yield ModelWire(socket, protocol_of(model), model, revive, silence(house))
+        refused = functools.partial(house.wire.denials, spec.id)
+        yield ModelWire(socket, inside.protocol, model, revive, silence(house), refused)
     finally:
         await house.wire.close(spec.id)
 
@@ -71,16 +96,11 @@ def silence(house: House) -> float | None:
         ) from error
 
 
-def protocol_of(model: ModelRef) -> str:
-    """What is spoken to it. The scripted model speaks both; Chat Completions loads faster here."""
-    return "anthropic" if model.provider == "anthropic" else "openai"
-
-
-async def upstream(house: House, model: ModelRef) -> Upstream:
+async def upstream(house: House, model: ModelRef, protocol: str) -> Upstream:
     """Where the wire sends a call for this model, and the reference of the key it adds."""
     if model.provider == "scripted":
         socket = await scripted.ensure(house, Path(model.name))
-        return Upstream(protocol=protocol_of(model), socket=str(socket))
+        return Upstream(protocol=protocol, socket=str(socket))
     return Upstream(
         protocol=model.provider,
         base_url=house.environment.get(BASES[model.provider], ""),

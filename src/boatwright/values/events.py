@@ -63,6 +63,10 @@ class FeatureRequested(Payload):
     """The base was named as a tag or a commit: it does not move with the branch."""
     model: str
     agent: str
+    provider: str = ""
+    """The program behind the agent; empty: of the same name."""
+    bottles: tuple[str, ...] | None = None
+    """Named by whoever asked, in place of the agent's own."""
     budget: Cap
     setup_command: str | None = None
     test_command: str | None = None
@@ -215,6 +219,8 @@ class StepCompleted(Payload):
     transcript: str
     paths: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+    session: str = ""
+    """What the agent's program keeps in HOME to go on from; empty for the built-in agent."""
 
 
 class StepFailed(Payload):

@@ -29,6 +29,10 @@ class ExecutionView(BaseModel):
     base_commit: str
     model: str
     agent: str
+    provider: str = ""
+    """The program behind the agent; whose daily cap counts."""
+    bottles: tuple[str, ...] | None = None
+    """As requested; None: the agent's own."""
     budget: Cap
     setup_command: str | None
     """As requested; what was detected is in ``analysis.completed``."""

@@ -109,5 +109,10 @@ class ModelRef(BaseModel):
             )
         return cls(provider=provider, name=name)
 
+    @property
+    def asked(self) -> str:
+        """The name a provider is asked for. Of a script it says nothing: a path of the host stays on the host."""
+        return "scripted" if self.provider == "scripted" else self.name
+
     def __str__(self) -> str:
         return f"{self.provider}:{self.name}"

@@ -1,0 +1,57 @@
+"""Codex: OpenAI Responses over the gateway, JSON lines out, a thread by the id it gives itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from boatwright.agents.headless import NO_KEY, Call, Headless, Heard
+
+
+class Codex(Headless):
+    name = "codex"
+    remedy = "npm install -g @openai/codex"
+    tested = ("0.169.0",)
+    models = ("openai",)
+    keeps = (".codex/sessions",)
+    skills = ".codex/skills"
+
+    def environment(self, call: Call) -> Mapping[str, str]:
+        return {"OPENAI_API_KEY": NO_KEY}
+
+    def arguments(self, call: Call) -> Sequence[str]:
+        # A provider of our own naming: the built-in one tries a WebSocket first and waits for it.
+        provider = {
+            "name": "boatwright",
+            "base_url": f"{call.url}/v1",
+            "env_key": "OPENAI_API_KEY",
+            "wire_api": "responses",
+        }
+        table = ", ".join(f"{key} = {json.dumps(value)}" for key, value in provider.items())
+        common = (
+            "--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "--model", call.model,
+            "-c", "model_provider=boatwright", "-c", f"model_providers.boatwright={{{table}}}",
+            "-c", 'web_search="disabled"',
+        )  # fmt: skip
+        return ("exec", "resume", *common, call.session, "-") if call.resumes else ("exec", *common, "-")
+
+    def hear(self, line: Mapping[str, Any]) -> Iterable[Heard]:
+        found = line.get("item")
+        item: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
+        match line.get("type"), item.get("type"):
+            case "thread.started", _:
+                yield Heard(session=str(line.get("thread_id") or ""))
+            case "item.completed", "agent_message":
+                yield Heard(said=str(item.get("text") or ""), final=str(item.get("text") or ""))
+            case "item.completed", "command_execution":
+                yield Heard(
+                    tool=f"shell {item.get('command')}", result=str(item.get("aggregated_output") or "")
+                )
+            case "item.completed", "file_change":
+                yield Heard(tool=f"edit {json.dumps(item.get('changes'))}")
+            case "turn.failed", _:
+                error = line.get("error")
+                yield Heard(failed=str(error.get("message") if isinstance(error, Mapping) else error))
+            case "error", _:
+                yield Heard(failed=str(line.get("message") or ""))

@@ -1,0 +1,167 @@
+"""The agent at work in one gate round: its wire, its bottle, its provider, and every step of it saved."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from boatwright import crash
+from boatwright.agents import registry
+from boatwright.agents.protocol import (
+    Fitting,
+    Host,
+    ModelWire,
+    Provider,
+    RoundLimits,
+    RoundResult,
+    StepRecord,
+    Task,
+)
+from boatwright.bottle import checkout, snapshot
+from boatwright.bottle.protocol import Bottle
+from boatwright.git.mirror import Mirror
+from boatwright.rules import paths, prompts
+from boatwright.stages import bottles, ground, metering, way_out, wiring
+from boatwright.stages.ground import Ground
+from boatwright.stages.house import House
+from boatwright.stages.way_out import WayOut
+from boatwright.stages.wiring import Inside
+from boatwright.values.context import Context
+from boatwright.values.events import StepCompleted
+from boatwright.values.execution import ExecutionView
+from boatwright.values.usage import ModelRef
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Where a gate round stands: its number, and what it can go on from."""
+
+    number: int
+    step: int
+    commit: str
+    transcript: bytes | None
+    session: bytes | None
+    begun: bool
+    """The round has saved a step, so its prompt is in the transcript already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the agent is told now, the round's whole prompt, and the base it works on."""
+
+    prompt: str
+    opening: str
+    base: str
+
+
+async def work(
+    context: Context, house: House, view: ExecutionView, mirror: Mirror, round_: Round, asked: Asked
+) -> tuple[RoundResult, str]:
+    """The round's result and the commit of its last saved step."""
+    if round_.step:  # a kill between an event and its ref leaves the ref behind
+        await asyncio.to_thread(mirror.set_work, context.execution, round_.commit)
+    here = await ground.of_commit(house, view, mirror, asked.base)
+    provider = registry.provider(here.composed.provider)
+    fitting = await asyncio.to_thread(provider.fit, host(house))
+    async with _wire(house, view, provider, here) as (wire, way):
+        bottle = await bottles.of_agent(context, house, mirror, here, fitting, way)
+        await bottle.stop()  # what a worker that is gone, or asleep, left running in it
+        await checkout.checkout(house.backend, bottle, mirror, commit=round_.commit, base=asked.base)
+        saving = _Saving(context, house, mirror, bottle, asked.base, round_)
+        task = _task(context, here, round_, asked, fitting, bottle, wire, saving)
+        return await provider.run(task), saving.commit
+
+
+def host(house: House) -> Host:
+    """What a provider may know of this host."""
+    return Host(house.environment, house.backend.uid_range[0], house.state.run)
+
+
+@asynccontextmanager
+async def _wire(
+    house: House, view: ExecutionView, provider: Provider, here: Ground
+) -> AsyncIterator[tuple[ModelWire, WayOut]]:
+    """The round's wire, and what of it the bottle sees: nothing, where the agent thinks on the host."""
+    protocol = provider.speaks(ModelRef.parse(view.model))
+    if not provider.wired:
+        async with wiring.model_wire(house, view, purpose="build") as wire:
+            yield wire, WayOut()
+        return
+    inside = Inside(protocol, bottles.slug_of(view.id), here.effective.network, here.effective.allow)
+    async with wiring.model_wire(house, view, purpose="build", inside=inside) as wire:
+        yield wire, await asyncio.to_thread(way_out.over, house, here, wire.socket.parent)
+
+
+def _task(
+    context: Context, here: Ground, round_: Round, asked: Asked, fitting: Fitting, bottle: Bottle,
+    wire: ModelWire, saving: _Saving,
+) -> Task:  # fmt: skip
+    return Task(
+        system=prompts.system(
+            here.composed.prompt, here.composed.notes, [each.name for each in here.composed.skills]
+        ),
+        skills=_skills(here),
+        prompt=asked.prompt,
+        opening=asked.opening,
+        transcript=round_.transcript,
+        session=round_.session,
+        first_step=round_.step + 1,
+        bottle=bottle,
+        program=fitting.program,
+        wire=wire,
+        limits=RoundLimits(),
+        before_step=context.fence,
+        on_step=saving.save,
+        say=context.say,
+        may_run=lambda command: paths.command_allowed(command, here.policy),
+    )
+
+
+def _skills(here: Ground) -> dict[str, tuple[bytes, bool]]:
+    return {
+        f"{skill.name}/{path}": (data, path in skill.executables)
+        for skill in here.composed.skills
+        for path, data in skill.files
+    }
+
+
+class _Saving:
+    """Saves the steps of one round. ``commit`` is the last one's."""
+
+    def __init__(
+        self, context: Context, house: House, mirror: Mirror, bottle: Bottle, base: str, round_: Round
+    ) -> None:
+        self._context, self._house, self._mirror, self._bottle = context, house, mirror, bottle
+        self._base, self._number = base, round_.number
+        self._saver = snapshot.StepSaver(house.backend)
+        self.commit = round_.commit
+
+    async def save(self, step: StepRecord) -> None:
+        """Tree into the mirror, conversation into the store, then the event that makes them count."""
+        await self._context.fence()
+        message = f"step {step.number} of round {self._number}"
+        saved = await self._saver.save(
+            self._bottle,
+            self._mirror,
+            parent=self.commit,
+            base=self._base,
+            message=message,
+            when=self._context.clock.now(),
+        )
+        crash.point("step.saved")
+        payload = StepCompleted(
+            round=self._number,
+            step=step.number,
+            commit=saved.commit,
+            tools=step.tools,
+            paths=saved.paths,
+            transcript=await self._house.keep("transcript", step.transcript),
+            session=await self._house.keep("session", step.session) if step.session else "",
+        )
+        await self._context.emit(payload, key=f"step:{step.number}")
+        crash.point("step.completed")
+        await asyncio.to_thread(self._mirror.set_work, self._context.execution, saved.commit)
+        self.commit = saved.commit
+        await metering.import_usage(self._house, self._context.execution)

@@ -1,0 +1,96 @@
+"""Programs of the host in a bottle: where each kind lies, what is shown of it, and what is copied."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from boatwright import errors
+from boatwright.bottle import program
+from boatwright.bottle.backends.bubblewrap import Bubblewrap
+from boatwright.bottle.program import Program
+from boatwright.bottle.protocol import BottleSpec
+from boatwright.config.paths import StateDir
+
+
+def lay(path: Path, text: str = "#!/bin/sh\necho it runs\n") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def find(name: str, folder: Path, state: StateDir, uid: int) -> Program:
+    return program.find(name, {"PATH": str(folder)}, uid=uid, shelf=state.run, remedy="install it")
+
+
+async def runs(backend: Bubblewrap, found: Program) -> bool:
+    bottle = await backend.create(BottleSpec(slug="program", purpose="test", binds=found.binds))
+    return (await bottle.exec([str(found.path)])).text() == "it runs\n"
+
+
+async def test_one_in_node_modules_is_shown_with_all_its_company(backend: Bubblewrap) -> None:
+    modules = backend.state.root / "tools" / "node_modules"
+    lay(modules / "@who" / "agent" / "node_modules" / "inner" / "cli")
+    (modules / ".bin").mkdir()
+    (modules / ".bin" / "agent").symlink_to("../@who/agent/node_modules/inner/cli")
+    backend.state.root.chmod(0o711)
+    found = find("agent", modules / ".bin", backend.state, backend.uid_range[0])
+    assert found.path == PurePosixPath("/opt/agents/agent/node_modules/@who/agent/node_modules/inner/cli")
+    assert [bind.target for bind in found.binds] == [PurePosixPath("/opt/agents/agent/node_modules")]
+    assert await runs(backend, found)
+
+
+async def test_one_that_is_a_single_file_is_shown_alone(backend: Bubblewrap) -> None:
+    lay(backend.state.root / "bin" / "agent-1")
+    (backend.state.root / "bin" / "agent").symlink_to("agent-1")
+    found = find("agent", backend.state.root / "bin", backend.state, backend.uid_range[0])
+    assert found.path == PurePosixPath("/opt/agents/agent/agent-1")
+    assert await runs(backend, found)
+
+
+async def test_one_of_a_venv_is_shown_with_it(backend: Bubblewrap) -> None:
+    place = backend.state.root / "venv"
+    lay(place / "bin" / "agent")
+    (place / "pyvenv.cfg").write_text("")
+    found = find("agent", place / "bin", backend.state, backend.uid_range[0])
+    assert found.path == PurePosixPath("/opt/agents/agent/venv/bin/agent") and await runs(backend, found)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a place its bottles cannot reach")
+async def test_one_where_a_bottle_cannot_go_is_copied_once(backend: Bubblewrap) -> None:
+    hidden = backend.state.root / "hidden"
+    modules = hidden / "node_modules"
+    lay(modules / "agent" / "cli").chmod(0o700)
+    hidden.chmod(0o700)
+    uid = backend.uid_range[0]
+    found = find("cli", modules / "agent", backend.state, uid)
+    (bind,) = found.binds
+    assert bind.source.parent == backend.state.run and await runs(backend, found)
+    made = bind.source.stat().st_ino
+    assert find("cli", modules / "agent", backend.state, uid) == found and bind.source.stat().st_ino == made
+    lay(modules / "agent" / "cli", "#!/bin/sh\necho it runs\n# a later version\n").chmod(0o700)
+    assert find("cli", modules / "agent", backend.state, uid).binds != found.binds
+
+
+def test_one_of_the_system_needs_nothing(state: StateDir) -> None:
+    found = program.find("sh", {"PATH": "/usr/bin"}, uid=1, shelf=state.run, remedy="")
+    assert found.binds == () and found.path.is_relative_to("/usr")
+
+
+def test_none_is_named_with_the_remedy(state: StateDir, tmp_path: Path) -> None:
+    with pytest.raises(errors.MissingPart, match="'agent' is not on this host's PATH") as missing:
+        find("agent", tmp_path, state, 1)
+    assert missing.value.next_moves == ("install it",)
+
+
+def test_a_version_is_read_and_nothing_is_run(tmp_path: Path) -> None:
+    told = tmp_path / "node_modules" / "agent"
+    lay(told / "dist" / "cli", "#!/bin/sh\ntouch ran\n")
+    path = {"PATH": str(told / "dist")}
+    assert program.version("cli", path) == ""
+    (told / "package.json").write_text(json.dumps({"name": "agent", "version": "1.2.3"}))
+    assert program.version("cli", path) == "1.2.3" and program.version("none", path) is None
