@@ -75,6 +75,7 @@ ANTHROPIC_REFUSED = {
     "inference_geo": messages(inference_geo="us"),
     "a new field": messages(brand_new=1),
     "speed": messages(speed="fast"),
+    "compact_20260112": messages(context_management={"edits": [{"type": "compact_20260112"}]}),
     "service_tier": messages(service_tier="priority"),
     "web_search_20250305": messages(tools=[{"type": "web_search_20250305", "name": "web_search"}]),
     "code_execution_20250825": messages(tools=[{"type": "code_execution_20250825", "name": "x"}]),
@@ -173,7 +174,7 @@ def test_openai_pins_the_price_tier_where_it_is_openai() -> None:
 def test_paths() -> None:
     assert by_path("/v1/messages") is anthropic.PROTOCOL
     assert by_path("/v1/chat/completions") is openai.PROTOCOL
-    assert by_path("/v1/responses") is None
+    assert by_path("/v1/embeddings") is None
 
 
 # --- answers ---

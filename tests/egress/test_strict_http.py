@@ -33,7 +33,7 @@ REFUSED = {
     "many headers": (request("GET / HTTP/1.1\nhost: x\n" + "\n".join(f"x-{n}: 1" for n in range(150))), 400),
     "upgrade": (
         request("GET /v1/responses HTTP/1.1\nhost: x\nconnection: upgrade\nupgrade: websocket"),
-        403,
+        426,
     ),
     "unknown path": (request("POST /v1/files HTTP/1.1\nhost: x\ncontent-length: 0"), 404),
     "path with dots": (request("POST /v1/../v1/messages HTTP/1.1\nhost: x\ncontent-length: 0"), 404),
@@ -78,7 +78,12 @@ async def test_a_denial_names_what_is_allowed(bench: Any) -> None:
     client = await bench.client()
     answer = await client.raw(request("GET http://example.com/ HTTP/1.1\nhost: x\nconnection: close"))
     error = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
-    assert error["allowed"] == ["POST /v1/messages", "POST /v1/chat/completions", "CONNECT files.example"]
+    assert error["allowed"] == [
+        "POST /v1/messages",
+        "POST /v1/chat/completions",
+        "POST /v1/responses",
+        "CONNECT files.example",
+    ]
 
 
 async def test_two_requests_in_one_write_are_two_calls(bench: Any) -> None:

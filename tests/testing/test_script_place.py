@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from boatwright.testing.conversation import (
     Purpose,
     Said,
     check_pairs,
+    folded,
     place_of,
 )
 
@@ -45,9 +48,15 @@ def asked(*messages: Said, tools: tuple[str, ...] = ("bash",)) -> Asked:
         ((marked(2), CALL, RESULT, Said("user", "go on")), (2, 2)),  # an unmarked note begins no round
         ((marked(1), GARBAGE, RESULT), (1, 1)),  # what the fault made is not one of the script's replies
         ((marked(1), CALL, RESULT, GARBAGE, RESULT, GARBAGE, RESULT), (1, 2)),
+        (
+            (marked(1), CALL, RESULT, Said("assistant", "API Error: 402"), MORE),
+            (1, 2),
+        ),  # not the model's words
         ((TASK, Said("assistant", "first half"), CALL, RESULT), (1, 2)),  # several in a row are one reply
         ((Said("user", "[boatwright round 1] … [boatwright round 4]"),), (4, 1)),
         ((Said("system", "[boatwright round 9]"), TASK), (1, 1)),
+        ((TASK, Said("developer", "be quick"), MORE, CALL, RESULT), (1, 2)),  # such roles take no turn
+        ((TASK, CALL, RESULT, Said("system", "by the way"), CALL, RESULT), (1, 3)),
     ],
 )
 def test_round_and_reply(messages: tuple[Said, ...], place: tuple[int, int]) -> None:
@@ -65,6 +74,33 @@ def test_round_and_reply(messages: tuple[Said, ...], place: tuple[int, int]) -> 
 )
 def test_the_tools_tell_who_asks(tools: tuple[str, ...], purpose: Purpose) -> None:
     assert place_of(asked(TASK, tools=tools)).purpose is purpose
+
+
+@pytest.mark.parametrize(
+    ("instructions", "schema", "tools", "purpose"),
+    [
+        ("Generate a title.", None, (), Purpose.ASIDE),
+        ("Write a commit message.", None, (), Purpose.ASIDE),
+        ("You are a coding agent. Answer with edits.", None, (), Purpose.CHAT),
+        ("x" * 5_000 + " title", None, (), Purpose.CHAT),
+        ("", {"type": "object"}, (), Purpose.ASIDE),
+        ("Generate a title.", None, ("bash",), Purpose.BUILD),
+    ],
+)
+def test_what_is_asked_on_the_side(
+    instructions: str, schema: dict[str, str] | None, tools: tuple[str, ...], purpose: Purpose
+) -> None:
+    one = replace(asked(TASK, tools=tools), instructions=instructions, answer_schema=schema)
+    assert place_of(one).purpose is purpose
+
+
+def test_messages_of_one_role_in_a_row_are_folded() -> None:
+    other = Said("assistant", "and", calls=("c2",), garbage=True)
+    assert folded((TASK, DONE, CALL, other, RESULT, MORE)) == (
+        TASK,
+        Said("assistant", "done\nand", ("c1", "c2"), (), True),
+        Said("user", "also this", (), ("c1",)),
+    )
 
 
 @given(rounds=st.lists(st.integers(0, 5), min_size=1, max_size=5))

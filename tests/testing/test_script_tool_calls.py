@@ -10,7 +10,7 @@ import pytest
 
 from boatwright.testing.conversation import Offer
 from boatwright.testing.scripted import FileToRead, FileToWrite, Shell, Tool
-from boatwright.testing.tool_calls import translate
+from boatwright.testing.tool_calls import sample, translate
 
 TEXT = {"type": "string"}
 
@@ -51,6 +51,43 @@ def test_a_timeout_is_passed_where_there_is_a_place_for_it() -> None:
         "bash", {"command": "make", "timeout": 300},
     )  # fmt: skip
     assert translate(tool, [offer("bash", command=TEXT)]) == ("bash", {"command": "make"})
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("timeout", "Optional timeout in milliseconds"), ("timeout_ms", "how long")]
+)
+def test_a_timeout_is_counted_as_the_program_says(name: str, said: str) -> None:
+    shell = offer("Bash", command=TEXT, **{name: {"type": "number", "description": said}})
+    call = translate(Tool(bash=Shell(command="make", timeout=300)), [shell])
+    assert call == ("Bash", {"command": "make", name: 300_000})
+
+
+def test_a_program_that_runs_javascript_is_a_shell_of_last_resort() -> None:
+    program = Offer("exec", kind="custom", description="use tools.exec_command({cmd})")
+    call = translate(Tool(bash='echo "hi"'), [program])
+    assert call is not None and call[0] == "exec"
+    assert r'{"cmd": "echo \"hi\"", "yield_time_ms": 30000}' in call[1]["input"]
+    assert translate(Tool(bash="ls"), [program, offer("bash", command=TEXT)]) == ("bash", {"command": "ls"})
+    assert translate(Tool(bash="ls"), [Offer("exec", kind="custom")]) is None
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "string"}, "w"),
+        ({"type": ["string", "null"]}, "w"),
+        ({"enum": ["a", "b"]}, "a"),
+        ({"type": "INTEGER", "minimum": 3}, 3),
+        ({"type": "boolean"}, False),
+        ({"type": "array", "items": {"type": "string"}}, []),
+        ({"type": "object", "properties": {"a": {"type": "string"}, "b": {}}, "required": ["a"]}, {"a": "w"}),
+        ({"type": "object", "properties": {"a": {"type": "object", "properties": {}}}}, {"a": {}}),
+        ({}, "w"),
+        (None, "w"),
+    ],
+)
+def test_the_plainest_value_that_fits(schema: Any, value: Any) -> None:
+    assert sample(schema, "w") == value
 
 
 def test_files_use_tools_of_that_name_else_the_shell(tmp_path: Path) -> None:

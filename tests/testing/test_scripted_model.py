@@ -231,7 +231,7 @@ async def test_a_request_that_breaks_the_protocol_is_refused(
 
 async def test_an_unknown_path_names_what_is_served(short: Path) -> None:
     async with both(short) as it:
-        answer = await it.http.post("http://x/v1/responses", json={})
+        answer = await it.http.post("http://x/v1/embeddings", json={})
         assert answer.status_code == 404 and "/v1/messages" in answer.text
 
 

@@ -8,7 +8,9 @@ from boatwright import errors
 from boatwright.agents import heavy
 from boatwright.agents.claude import Claude
 from boatwright.agents.codex import Codex
+from boatwright.agents.copilot import Copilot
 from boatwright.agents.headless import Headless
+from boatwright.agents.opencode import Opencode
 from boatwright.agents.pi import Pi
 from boatwright.agents.protocol import Provider
 
@@ -18,7 +20,7 @@ def _builtin() -> Provider:
     return made
 
 
-PROGRAMS: tuple[type[Headless], ...] = (Claude, Codex, Pi)
+PROGRAMS: tuple[type[Headless], ...] = (Claude, Codex, Copilot, Opencode, Pi)
 _MAKERS: Mapping[str, Callable[[], Provider]] = {
     "builtin": _builtin,
     **{each.name: each for each in PROGRAMS},

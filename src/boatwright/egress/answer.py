@@ -18,7 +18,7 @@ STATUS = {
     "model": 403,
     "denied": 403,
     "cut": 403,
-    "upgrade": 403,
+    "upgrade": 426,  # what makes Codex ask again without a WebSocket, at once
     "unknown": 404,
     "method": 405,
     "too_large": 413,

@@ -28,7 +28,7 @@ from boatwright.egress.booking import (
 )
 from boatwright.egress.pen import Pen
 from boatwright.rules import budget as rule
-from boatwright.rules.budget import Account, Amount, Granted, Scope, Short
+from boatwright.rules.budget import Account, Amount, Granted, Need, Scope, Short
 from boatwright.values.usage import Cap, Usage
 
 DEFAULT_CAPS: dict[Scope, tuple[str, Cap]] = {
@@ -51,6 +51,8 @@ _LONGEST_TEXT = 500
 Booked = list[int]
 """used dollars, used tokens, held dollars, held tokens"""
 
+Change = tuple[int, int, int, int]
+"""What is added to each of them."""
 
 Row = tuple[Any, ...]
 
@@ -61,8 +63,7 @@ class Held:
 
     row: Row
     """The columns of ``tables.CALL``, in order."""
-    payer: Payer
-    day: str
+    accounts: tuple[str, ...]
     amount: Amount
     sent_tokens: int
 
@@ -86,16 +87,13 @@ class Book:
         self._version = -1
         self._accounts: dict[str, Booked] = {}
         self._caps: dict[tuple[Scope, str], list[Account]] = {}
-        self._chains: dict[Payer, list[Account]] = {}
+        self._chains: dict[tuple[Payer, str], list[tuple[Account, Booked]]] = {}
         self._held: dict[str, Held] = {}
 
     def apply(self, pen: Pen, operations: Sequence[Operation]) -> list[Result]:
         """All operations in order; ``pen`` is inside a transaction that is this batch's alone."""
         self._open(int(pen.run(_HEAD)[0][0]))
-        self._read_held(pen, [one.id for one in operations if isinstance(one, Settle)])
-        self._read_accounts(pen, self._names(operations))
-        reserves = [one for one in operations if isinstance(one, Reserve)]
-        self._read_caps(pen, {one.payer for one in reserves} - self._chains.keys())
+        self._read(pen, operations)
         changes = _Changes()
         results = [self._one(operation, changes) for operation in operations]
         self._write(pen, changes)
@@ -121,14 +119,18 @@ class Book:
         return None
 
     def _reserve(self, request: Reserve, changes: _Changes) -> Reservation | Short:
-        day = day_of(request.at)
-        decision = rule.grant(self._capped(request.payer, day), request.need)
+        at = stamp(request.at)
+        day = at[:10]
+        chain = self._chain(request.payer, day)
+        decision = whole(chain, request.need) or rule.grant(
+            [_filled(cap, day, booked) for cap, booked in chain], request.need
+        )
         if not isinstance(decision, Granted):
             return decision
         held = _held(request, day, decision)
-        self._book(names(request.payer, day), (0, 0, held.amount.usd, held.amount.tokens), changes)
+        self._book(held.accounts, (0, 0, held.amount.usd, held.amount.tokens), changes)
         self._held[request.id] = held
-        changes.held[request.id] = (*held.row, stamp(request.at))
+        changes.held[request.id] = (*held.row, at)
         return Reservation(request.id, decision.held, decision.answer_tokens)
 
     def _settle(self, request: Settle, changes: _Changes) -> Settled:
@@ -136,18 +138,19 @@ class Book:
         if held is None:
             return Settled(request.id, again=True)
         usage, usd = _charged(held, request.outcome)
-        change = (usd, usage.tokens, -held.amount.usd, -held.amount.tokens)
-        self._book(names(held.payer, held.day), change, changes)
+        tokens = usage.tokens
+        change = (usd, tokens, -held.amount.usd, -held.amount.tokens)
+        self._book(held.accounts, change, changes)
         if changes.held.pop(request.id, None) is None:
             changes.ended.append((request.id,))
-        above = usd > held.amount.usd or usage.tokens > held.amount.tokens
+        above = usd > held.amount.usd or tokens > held.amount.tokens
         if above:
             changes.frozen.append(_frozen_row(held, request.at))
         number = (self._version << 12) + len(changes.usage)
         changes.usage.append(_usage_row(held, request, number, usage, usd))
         return Settled(request.id, above=above)
 
-    def _book(self, where: Iterable[str], change: tuple[int, int, int, int], changes: _Changes) -> None:
+    def _book(self, where: Sequence[str], change: Change, changes: _Changes) -> None:
         used_usd, used_tokens, held_usd, held_tokens = change
         for one in where:
             booked = self._accounts[one]
@@ -155,37 +158,49 @@ class Book:
             booked[1] += used_tokens
             booked[2] += held_usd
             booked[3] += held_tokens
-            changes.accounts.add(one)
+        changes.accounts.update(where)
 
-    def _capped(self, payer: Payer, day: str) -> list[Account]:
-        """The capped accounts of a payer, as they stand."""
-        found = self._chains.get(payer)
+    def _chain(self, payer: Payer, day: str) -> list[tuple[Account, Booked]]:
+        """The caps that a payer's calls of ``day`` stand under, each with its account as it stands."""
+        found = self._chains.get((payer, day))
         if found is None:
-            found = self._chains[payer] = [cap for one in scopes(payer) for cap in self._caps[one]]
-        return [
-            _filled(cap, day, self._accounts[name(cap.scope, cap.key, day if cap.period else "")])
-            for cap in found
-        ]
+            found = self._chains[payer, day] = [
+                (cap, self._accounts[name(cap.scope, cap.key, day if cap.period else "")])
+                for one in scopes(payer)
+                for cap in self._caps[one]
+            ]
+        return found
 
     # --- reading what is not remembered, writing what has changed ------------------------------------------
 
-    def _names(self, operations: Sequence[Operation]) -> set[str]:
-        wanted: set[str] = set()
+    def _read(self, pen: Pen, operations: Sequence[Operation]) -> None:
+        """Remember what this batch needs to know."""
+        accounts: set[str] = set()
+        payers: set[Payer] = set()
+        unknown: list[str] = []
         for one in operations:
             if isinstance(one, Reserve):
-                wanted.update(names(one.payer, day_of(one.at)))
-            elif isinstance(one, Settle) and one.id in self._held:
-                held = self._held[one.id]
-                wanted.update(names(held.payer, held.day))
-        return wanted
+                accounts.update(names(one.payer, day_of(one.at)))
+                payers.add(one.payer)
+            elif isinstance(one, Settle):
+                held = self._held.get(one.id)
+                if held is None:
+                    unknown.append(one.id)
+                else:
+                    accounts.update(held.accounts)
+        if unknown:
+            accounts.update(*self._read_held(pen, unknown))
+        if missing := accounts - self._accounts.keys():
+            self._read_accounts(pen, sorted(missing))
+        if payers:
+            self._read_caps(pen, payers)
 
-    def _read_held(self, pen: Pen, ids: Sequence[str]) -> None:
-        missing = [one for one in ids if one not in self._held]
-        for row in pen.select_in(_READ_HELD, missing):
-            self._held[row[0]] = _read_held(row)
+    def _read_held(self, pen: Pen, unknown: Sequence[str]) -> list[tuple[str, ...]]:
+        found = [_read_held(row) for row in pen.select_in(_READ_HELD, unknown)]
+        self._held.update({held.row[0]: held for held in found})
+        return [held.accounts for held in found]
 
-    def _read_accounts(self, pen: Pen, wanted: Iterable[str]) -> None:
-        missing = [one for one in wanted if one not in self._accounts]
+    def _read_accounts(self, pen: Pen, missing: Sequence[str]) -> None:
         for one in missing:
             self._accounts[one] = [0, 0, 0, 0]
         for row in pen.select_in(_READ_ACCOUNTS, missing):
@@ -216,11 +231,12 @@ class Book:
 
 
 def stamp(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
+    """A moment as a row has it. Its first ten characters are the day it is charged to, in UTC."""
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")
 
 
 def day_of(at: datetime) -> str:
-    return at.astimezone(UTC).date().isoformat()
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).date().isoformat()
 
 
 def name(scope: Scope, key: str, period: str) -> str:
@@ -273,6 +289,23 @@ def _filled(cap: Account, day: str, booked: Booked) -> Account:
     )
 
 
+def whole(chain: Sequence[tuple[Account, Booked]], need: Need) -> Granted | None:
+    """The grant of an answer as large as asked for, when that fits under every cap, binding or not; None:
+    ask the rule.
+
+    The usual case, decided on four numbers per cap; what it answers is what ``rule.grant`` would.
+    """
+    amount = need.amount(need.most)
+    for cap, booked in chain:
+        if cap.limit_usd is not None and not (
+            need.priced and booked[0] + booked[2] + amount.usd <= cap.limit_usd
+        ):
+            return None
+        if cap.limit_tokens is not None and booked[1] + booked[3] + amount.tokens > cap.limit_tokens:
+            return None
+    return Granted(need.most, amount) if need.least <= need.most and any(c.capped for c, _ in chain) else None
+
+
 def filled(cap: Account, day: str, booked: Sequence[int]) -> Account:
     """A cap with what is used and held in its account of ``day``."""
     return _filled(cap, day, list(booked) or [0, 0, 0, 0])
@@ -285,14 +318,14 @@ def _held(request: Reserve, day: str, granted: Granted) -> Held:
         request.model, day, amount.usd, amount.tokens, request.need.sent_tokens, request.prices,
         request.price_table,
     )  # fmt: skip
-    return Held(row, request.payer, day, amount, request.need.sent_tokens)
+    return Held(row, names(request.payer, day), amount, request.need.sent_tokens)
 
 
 def _read_held(row: Row) -> Held:
     named = dict(zip(tables.CALL, row, strict=False))
     payer = Payer(*(named[column] for column in tables.PAYER))
     amount = Amount(named["reserved_usd"], named["reserved_tokens"])
-    return Held(row[: len(tables.CALL)], payer, named["day"], amount, named["sent_tokens"])
+    return Held(row[: len(tables.CALL)], names(payer, named["day"]), amount, named["sent_tokens"])
 
 
 def _charged(held: Held, outcome: Outcome) -> tuple[Usage, int]:

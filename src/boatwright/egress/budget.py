@@ -111,7 +111,7 @@ class Budgets:
         """All ``operations`` in order, in one durable transaction; their results in the same order."""
         with self._lock:
             try:
-                with self._pen.transaction() as pen:
+                with self._pen as pen:
                     return self._book.apply(pen, operations)
             except BaseException:
                 self._book = Book()  # what was rolled back must not be remembered

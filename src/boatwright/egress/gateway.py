@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import h11
 
 from boatwright import errors
+from boatwright.egress import http1, meter, prices
 from boatwright.egress import inbound as inbound_module
-from boatwright.egress import meter, prices
 from boatwright.egress.answer import Refused
 from boatwright.egress.booking import Outcome, Reserve
 from boatwright.egress.hold import Hold, Office
@@ -35,9 +35,6 @@ from boatwright.rules.budget import Need
 from boatwright.rules.pricing import Price
 from boatwright.values.clock import Ids
 from boatwright.values.usage import Usage
-
-COUNT_TOKENS = "/v1/messages/count_tokens"
-_QUERIES = ("", "beta=true")
 
 
 class House(Office, Protocol):
@@ -66,6 +63,8 @@ class Call:
 
     protocol: Metered
     body: Body
+    raw: bytes
+    """The body as its bytes were counted."""
     bound: Bound
     upstream: Upstream
     target: str
@@ -76,9 +75,7 @@ class Call:
 
 def allowed(wire: WireSpec) -> tuple[str, ...]:
     """What this wire's gateway takes, for people."""
-    return tuple(
-        f"POST {metered.path}" for one in wire.upstreams if (metered := meter.PROTOCOLS.get(one.protocol))
-    )
+    return tuple(f"POST {metered.path}" for one in wire.upstreams for metered in meter.of_side(one.protocol))
 
 
 class Gateway:
@@ -90,18 +87,20 @@ class Gateway:
     async def serve(self, wire: WireSpec, request: h11.Request, client: Inbound) -> None:
         """Answer one request in origin form; ``Refused`` says why not."""
         path, _, query = request.target.decode("ascii").partition("?")
-        if path == COUNT_TOKENS and request.method == b"POST":
-            await self._count(wire, request, client)
+        counted = meter.count_by_path(path)
+        if counted is not None and request.method == b"POST" and wire.upstream(counted[0]) is not None:
+            await self._count(counted[1], request, client)
             return
         metered = meter.by_path(path)
-        upstream = wire.upstream(metered.name) if metered else None
-        if metered is None or upstream is None or query not in _QUERIES:
+        upstream = wire.upstream(metered.side) if metered else None
+        query = meter.without_key(query)
+        if metered is None or upstream is None or query not in metered.queries:
             raise Refused("unknown", "this wire has no such path", allowed=allowed(wire), target=path)
         if request.method != b"POST":
             raise Refused("method", f"{path} takes POST", allowed=allowed(wire))
         raw = inbound_module.decode(await client.body(), inbound_module.header(request, b"content-encoding"))
         call = self._judge(wire, metered, upstream, raw=raw, request=request, query=query)
-        await self._house.check_frozen(wire.pricing(metered.name), call.bound.model)
+        await self._house.check_frozen(wire.pricing(metered.side), call.bound.model)
         await self._carry(wire, call, client)
 
     # --- before the budget -------------------------------------------------------------------------------
@@ -119,7 +118,9 @@ class Gateway:
         try:
             body = protocol_module.parse(raw)
             asked_usage = bool(protocol_module.mapping(body.get("stream_options")).get("include_usage"))
-            bound = metered.bound(body, Ask(wire.pricing(metered.name), wire.allow_fields))
+            ask = Ask(wire.pricing(metered.side), wire.allow_fields)
+            bound = metered.bound(body, ask)
+            counted = ask.sent or protocol_module.encode(body)
         except Unbounded as refusal:
             raise Refused(refusal.code, str(refusal), next_moves=refusal.next_moves) from refusal
         if wire.models and bound.model not in wire.models:
@@ -132,20 +133,19 @@ class Gateway:
         return Call(
             protocol=metered,
             body=body,
+            raw=counted,
             bound=bound,
             upstream=upstream,
             target=metered.path + (f"?{query}" if query else ""),
             passed=_passed(request, metered),
-            price=prices.find(wire.pricing(metered.name), bound.model, self._house.clock.now(), wire.prices),
+            price=prices.find(wire.pricing(metered.side), bound.model, self._house.clock.now(), wire.prices),
             asked_usage=asked_usage,
         )
 
-    async def _count(self, wire: WireSpec, request: h11.Request, client: Inbound) -> None:
+    async def _count(self, field: str, request: h11.Request, client: Inbound) -> None:
         """An estimate of our own, three bytes a token: never sent, never billed; it decides nothing here."""
-        if wire.upstream("anthropic") is None:
-            raise Refused("unknown", "this wire has no such path", allowed=allowed(wire), target=COUNT_TOKENS)
         raw = inbound_module.decode(await client.body(), inbound_module.header(request, b"content-encoding"))
-        body = json.dumps({"input_tokens": -(-len(raw) // 3)}).encode()
+        body = json.dumps({field: -(-len(raw) // 3)}).encode()
         headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
         await client.send(
             h11.Response(status_code=200, headers=headers), h11.Data(data=body), h11.EndOfMessage()
@@ -158,13 +158,11 @@ class Gateway:
         where = origin(call.upstream)
         started = self._house.clock.monotonic()
         async with Hold(self._house, self._reserve(wire, call)) as hold:
-            if hold.answer_tokens != call.bound.most:
-                call.protocol.limit(call.body, hold.answer_tokens)
             link = await self._send(where, call, key, hold)
             answer = await Relay(link, client, call.protocol, call.asked_usage).run(hold, self._outcome(call))
             self._after(link, answer)
             if hold.above:
-                self._house.freeze(wire.pricing(call.protocol.name), call.bound.model)
+                self._house.freeze(wire.pricing(call.protocol.side), call.bound.model)
         self._note(wire, call, hold, answer, self._house.clock.monotonic() - started)
         if answer.client_gone:
             raise inbound_module.Gone
@@ -178,7 +176,7 @@ class Gateway:
             owner=self._house.owner,
             wire=wire.id,
             purpose=wire.purpose,
-            provider=wire.pricing(call.protocol.name),
+            provider=wire.pricing(call.protocol.side),
             model=call.bound.model,
             prices=prices.as_json(call.price),
             price_table=call.price.table if call.price else "",
@@ -190,8 +188,14 @@ class Gateway:
         A kept connection that went away before the whole call had left is replaced, once. After that the provider
         may have done the work: the call is charged, and its client decides whether to ask again.
         """
-        raw = protocol_module.encode(call.body)
-        headers = _headers(where, call, key, len(raw))
+        raw = call.raw
+        if hold.answer_tokens != call.bound.most:
+            call.protocol.limit(call.body, hold.answer_tokens)
+            raw = protocol_module.encode(call.body)
+        try:
+            request = http1.post(where.target(call.target), _headers(where, call, key, len(raw)), raw)
+        except ValueError as error:
+            raise Refused("credential", "the key of this wire holds what cannot stand in a header") from error
         for fresh in (False, True):
             try:
                 link = await self._house.pool.take(where, fresh=fresh)
@@ -200,7 +204,7 @@ class Gateway:
                 raise Refused("upstream", f"the model provider cannot be reached: {error}") from error
             hold.sent = True
             try:
-                await link.send(where.target(call.target), headers, raw)
+                await link.send(request)
                 await link.peek()
             except NoAnswer as error:
                 link.close()
@@ -292,8 +296,8 @@ def _headers(where: Origin, call: Call, key: str | None, length: int) -> list[tu
 def check(spec: WireSpec, at: datetime) -> None:
     """Refuse, before it is opened, a wire that could never carry a call."""
     for one in spec.upstreams:
-        if one.protocol not in meter.PROTOCOLS:
-            known = ", ".join(meter.PROTOCOLS)
+        if one.protocol not in meter.SIDES:
+            known = ", ".join(sorted(meter.SIDES))
             raise errors.BadInput(
                 f"the wire does not speak {one.protocol!r}; it speaks {known}", subject=one.protocol
             )

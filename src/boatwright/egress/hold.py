@@ -49,11 +49,11 @@ class Hold:
         """Whether the provider billed above the bound."""
 
     async def __aenter__(self) -> Self:
-        asked = self._office.journal.submit(self._request)
         try:
-            result = await asyncio.shield(asked)
+            result = await self._office.journal.submit(self._request)
         except asyncio.CancelledError:
-            asked.add_done_callback(self._release_late)
+            # The journal applies in order: this settles the reservation, or finds that there is none.
+            self._book(booking.RELEASED)
             raise
         if isinstance(result, Short):
             raise _refused(result)
@@ -88,10 +88,6 @@ class Hold:
     def _again_if_failed(self, request: Settle, done: asyncio.Future[Result]) -> None:
         if not done.cancelled() and done.exception() is not None:
             self._office.rebook(request)
-
-    def _release_late(self, asked: asyncio.Future[Result]) -> None:
-        if not asked.cancelled() and asked.exception() is None and isinstance(asked.result(), Reservation):
-            self._book(booking.RELEASED)
 
 
 def _refused(short: Short) -> Refused:

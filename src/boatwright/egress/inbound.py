@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import h11
 
-from boatwright.egress import answer
+from boatwright.egress import answer, sockets
 from boatwright.egress.answer import Refused
 
 HEAD_BYTES = 64 * 1024
@@ -23,6 +23,9 @@ WRITE_SECONDS = 120.0
 """A client that does not read for this long counts as gone."""
 
 
+_Event = h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]
+
+
 class Gone(Exception):
     """The client is not there any more."""
 
@@ -33,6 +36,7 @@ class Inbound:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
+        sockets.write_at_once(writer)
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
         self.answering = False
         """Whether an answer has begun, so that a refusal can no longer be sent."""
@@ -55,43 +59,47 @@ class Inbound:
 
     async def body(self) -> bytes:
         """The whole body, decoded; ``Refused`` when it is too large."""
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                return await self._body()
-        except TimeoutError as error:
-            raise Gone from error
-
-    async def _body(self) -> bytes:
-        parts: list[bytes] = []
-        size = 0
         if self._h11.they_are_waiting_for_100_continue:
             await self.send(h11.InformationalResponse(status_code=100, headers=[]))
-        while True:
-            event = await self._next(IDLE_SECONDS)
-            if isinstance(event, h11.Data):
-                parts.append(bytes(event.data))
-                size += len(event.data)
-                if size > BODY_BYTES:
-                    raise Refused("too_large", f"a request body may have {BODY_BYTES >> 20} MiB")
-            elif isinstance(event, h11.EndOfMessage):
-                return b"".join(parts)
-            else:
-                raise Gone
+        body = bytearray()
+        if self._here(body):
+            return bytes(body)  # it came with its head, as small ones do
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                while not self._here(body):
+                    await self._more(IDLE_SECONDS)
+        except TimeoutError as error:
+            raise Gone from error
+        return bytes(body)
 
-    async def _next(self, seconds: float) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        while True:
-            try:
-                event = self._h11.next_event()
-            except h11.RemoteProtocolError as error:
-                raise Refused("invalid", "this is not a request in HTTP/1.1") from error
-            if event is not h11.NEED_DATA:
-                return event
-            try:
-                async with asyncio.timeout(seconds):
-                    data = await self.reader.read(READ_BYTES)
-            except (OSError, TimeoutError) as error:
-                raise Gone from error
-            self._h11.receive_data(data)
+    def _here(self, body: bytearray) -> bool:
+        """Take what has come of the body; whether that was its end."""
+        while isinstance(event := self._event(), h11.Data):
+            body += event.data
+            if len(body) > BODY_BYTES:
+                raise Refused("too_large", f"a request body may have {BODY_BYTES >> 20} MiB")
+        if event is not h11.NEED_DATA and not isinstance(event, h11.EndOfMessage):
+            raise Gone
+        return event is not h11.NEED_DATA
+
+    async def _next(self, seconds: float) -> _Event:
+        while (event := self._event()) is h11.NEED_DATA:
+            await self._more(seconds)
+        return event
+
+    def _event(self) -> _Event:
+        try:
+            return self._h11.next_event()
+        except h11.RemoteProtocolError as error:
+            raise Refused("invalid", "this is not a request in HTTP/1.1") from error
+
+    async def _more(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                data = await self.reader.read(READ_BYTES)
+        except (OSError, TimeoutError) as error:
+            raise Gone from error
+        self._h11.receive_data(data)
 
     async def send(self, *events: h11.Event) -> None:
         """Send parts of an answer in one write; ``Gone`` when nobody reads it."""
@@ -100,8 +108,7 @@ class Inbound:
             self.answering = True
         self.writer.write(data)
         try:
-            async with asyncio.timeout(WRITE_SECONDS):
-                await self.writer.drain()
+            await sockets.drain(self.writer, WRITE_SECONDS)
         except (OSError, TimeoutError) as error:
             raise Gone from error
 

@@ -7,9 +7,8 @@ and answers all of them; while it commits, the next batch gathers.
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from boatwright import errors
 from boatwright.egress.booking import Operation, Result
@@ -17,11 +16,8 @@ from boatwright.egress.budget import Budgets
 
 _LARGEST_BATCH = 256
 
-
-@dataclass(slots=True)
-class _Waiting:
-    operation: Operation
-    future: asyncio.Future[Result]
+_Waiting = tuple[Operation, asyncio.Future[Result]]
+_Answer = tuple[asyncio.Future[Result], Result, Exception | None]
 
 
 class Journal:
@@ -30,29 +26,28 @@ class Journal:
     def __init__(self, budgets: Budgets) -> None:
         self._budgets = budgets
         self._loop = asyncio.get_running_loop()
-        self._waiting: list[_Waiting] = []
-        self._changed = threading.Condition()
+        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        """In the order of their coming; None is the end. No Python code runs to wake the writer."""
         self._closed = False
+        self._ended = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
     def submit(self, operation: Operation) -> asyncio.Future[Result]:
         """Hand in one operation; the future resolves when it is durable. Cancelling the future changes
-        nothing.
+        nothing. What was handed in earlier is applied earlier.
         """
+        if self._closed:
+            raise errors.StoreUnavailable("the budgets are closed: this proxy is going down")
         future: asyncio.Future[Result] = self._loop.create_future()
-        with self._changed:
-            if self._closed:
-                raise errors.StoreUnavailable("the budgets are closed: this proxy is going down")
-            self._waiting.append(_Waiting(operation, future))
-            self._changed.notify()
+        self._waiting.put((operation, future))
         return future
 
     async def close(self) -> None:
         """Apply what waits, then stop the writer."""
-        with self._changed:
+        if not self._closed:
             self._closed = True
-            self._changed.notify()
+            self._waiting.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
@@ -61,30 +56,35 @@ class Journal:
             self._loop.call_soon_threadsafe(_deliver, answers)
 
     def _take(self) -> list[_Waiting]:
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
-            batch, self._waiting = self._waiting[:_LARGEST_BATCH], self._waiting[_LARGEST_BATCH:]
-            return batch
+        """Wait for one, and take all that came with it; none once the end was reached."""
+        batch: list[_Waiting] = []
+        while not self._ended and len(batch) < _LARGEST_BATCH:
+            try:
+                one = self._waiting.get(block=not batch)
+            except queue.Empty:
+                break
+            if one is None:
+                self._ended = True
+            else:
+                batch.append(one)
+        return batch
 
-    def _apply(self, batch: list[_Waiting]) -> list[Callable[[], None]]:
+    def _apply(self, batch: list[_Waiting]) -> list[_Answer]:
         try:
-            results = self._budgets.apply([one.operation for one in batch])
+            results = self._budgets.apply([operation for operation, _ in batch])
         except Exception as error:  # noqa: BLE001 - the thread's edge: whoever waits must hear of it, and it lives on
             if len(batch) == 1 or isinstance(error, errors.StoreUnavailable):
-                return [_failure(one.future, error) for one in batch]
+                return [(future, None, error) for _, future in batch]
             # One bad row must not fail its neighbours: each on its own.
             return [answer for one in batch for answer in self._apply([one])]
-        return [_success(one.future, result) for one, result in zip(batch, results, strict=True)]
+        return [(future, result, None) for (_, future), result in zip(batch, results, strict=True)]
 
 
-def _deliver(answers: list[Callable[[], None]]) -> None:
-    for answer in answers:
-        answer()
-
-
-def _success(future: asyncio.Future[Result], result: Result) -> Callable[[], None]:
-    return lambda: None if future.done() else future.set_result(result)
-
-
-def _failure(future: asyncio.Future[Result], error: Exception) -> Callable[[], None]:
-    return lambda: None if future.done() else future.set_exception(error)
+def _deliver(answers: list[_Answer]) -> None:
+    for future, result, error in answers:
+        if future.done():
+            continue  # its caller has gone
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)

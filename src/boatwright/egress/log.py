@@ -30,14 +30,16 @@ class Log:
             for name, value in fields.items()
         }
         try:
-            os.write(self._file, (json.dumps(row) + "\n").encode())
-            if os.fstat(self._file).st_size > LARGEST:
+            self._size += os.write(self._file, (json.dumps(row) + "\n").encode())
+            if self._size > LARGEST:
                 self._turn_over()
         except OSError:
             return  # a full disk must not stop the wire; the budgets say what was spent
 
     def _open(self) -> int:
-        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._size = os.fstat(file).st_size
+        return file
 
     def _turn_over(self) -> None:
         os.close(self._file)

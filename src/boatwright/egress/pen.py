@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from sqlalchemy import PoolProxiedConnection, exc
 
@@ -19,7 +20,11 @@ from boatwright.ledger.database import Database
 
 
 class Pen:
-    """One connection that writes. Not safe to share by threads."""
+    """One connection that writes: ``with pen`` is one transaction, committed on exit, rolled back by an
+    exception. Not safe to share by threads.
+
+    ``errors.StoreUnavailable`` when the database cannot take it; the next one starts on a fresh connection.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -27,20 +32,24 @@ class Pen:
         self._connection: PoolProxiedConnection | None = None
         self._cursor: Any = None
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[Pen]:
-        """One write transaction, committed on exit, rolled back by an exception.
-
-        ``errors.StoreUnavailable`` when the database cannot take it; the next one starts on a fresh
-        connection.
-        """
+    def __enter__(self) -> Self:
         try:
             self._begin()
-            yield self
-            self._commit()
         except BaseException as error:
-            self._give_up()
-            self._translate(error)
+            self._failed(error)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._failed(error)
+            return
+        try:
+            self._commit()
+        except BaseException as failure:
+            self._failed(failure)
             raise
 
     def run(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -77,6 +86,10 @@ class Pen:
             self._connection.commit()
         else:
             self._cursor.execute("COMMIT")
+
+    def _failed(self, error: BaseException) -> None:
+        self._give_up()
+        self._translate(error)
 
     def _give_up(self) -> None:
         """Roll back by closing: whatever the connection's state is, it holds nothing afterwards."""

@@ -37,6 +37,7 @@ def find(provider: str, model: str, at: datetime, own: Mapping[str, Mapping[str,
     return _listed(provider, model, at.replace(minute=0, second=0, microsecond=0))
 
 
+@lru_cache(maxsize=1_024)
 def as_json(price: Price | None) -> str:
     """The unit prices as a usage row keeps them, so that history does not drift when tables change."""
     if price is None:

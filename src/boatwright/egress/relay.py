@@ -17,6 +17,7 @@ import h11
 
 from boatwright.egress.booking import Outcome
 from boatwright.egress.hold import Hold
+from boatwright.egress.http1 import Head
 from boatwright.egress.inbound import Gone, Inbound
 from boatwright.egress.meter.protocol import Protocol, Reading, StreamMeter
 from boatwright.egress.meter.sse import Splitter, TooLarge, data_of, events
@@ -91,10 +92,10 @@ class Relay:
 
     async def _run(self, hold: Hold, outcome: MakeOutcome) -> None:
         head = await self._link.head()
-        self._answer.status = head.status_code
+        self._answer.status = head.status
         headers, unpack = _headers(head)
         kind = next((value for name, value in head.headers if name == b"content-type"), b"")
-        if head.status_code < 300 and kind.lower().startswith(b"text/event-stream"):
+        if head.status < 300 and kind.lower().startswith(b"text/event-stream"):
             await self._stream(hold, outcome, headers, unpack)
         else:
             await self._whole(hold, outcome, headers, unpack)
@@ -212,7 +213,7 @@ _Headers = list[tuple[bytes, bytes]]
 _Unpack = Callable[[bytes], bytes]
 
 
-def _headers(head: h11.Response) -> tuple[_Headers, _Unpack]:
+def _headers(head: Head) -> tuple[_Headers, _Unpack]:
     """The headers the client sees, and how to unpack a body that is compressed although we asked for none."""
     passed = [
         (name, value) for name, value in head.headers if name in _PASSED or name.startswith(_PASSED_PREFIXES)

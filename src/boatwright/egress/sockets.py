@@ -1,10 +1,11 @@
-"""Unix sockets under long paths, replaced without a gap, and locks that name their owner.
+"""Unix sockets under long paths, replaced without a gap; writing to any socket; locks that name their owner.
 
 A socket address holds 108 bytes; every path here goes through a descriptor of its directory instead.
 """
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import socket
@@ -84,3 +85,17 @@ class Lock:
                 self._path.unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def write_at_once(writer: asyncio.StreamWriter) -> None:
+    """Have every write go to the kernel at once, as far as it fits; a drain waits for the rest of it."""
+    writer.transport.set_write_buffer_limits(high=1, low=0)
+
+
+async def drain(writer: asyncio.StreamWriter, seconds: float) -> None:
+    """Wait until all that was written has left. ``TimeoutError``, or ``OSError`` when nobody reads it."""
+    if not writer.transport.get_write_buffer_size():
+        await writer.drain()  # never waits: no timer for that
+        return
+    async with asyncio.timeout(seconds):
+        await writer.drain()

@@ -13,7 +13,11 @@ from boatwright.egress.booking import Payer
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
-DEFAULT_BASES = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
+DEFAULT_BASES = {
+    "anthropic": "https://api.anthropic.com",
+    "openai": "https://api.openai.com/v1",
+    "gemini": "https://generativelanguage.googleapis.com",
+}
 """Where a protocol's provider is, when neither address nor socket is given."""
 
 
@@ -74,7 +78,7 @@ class WireSpec:
 
     def pricing(self, protocol: str) -> str:
         """Whose price list applies."""
-        return self.provider or protocol
+        return self.provider or {"gemini": "google"}.get(protocol, protocol)
 
 
 def to_json(spec: WireSpec) -> str:

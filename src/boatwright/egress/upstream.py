@@ -13,15 +13,15 @@ import os
 import select
 import socket
 import ssl
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import h11
-
 from boatwright import errors
+from boatwright.egress import http1, sockets
 from boatwright.egress.chunks import Broken, Chunks
+from boatwright.egress.http1 import Head
 from boatwright.egress.spec import Upstream
 
 CONNECT_SECONDS = 15.0
@@ -74,6 +74,7 @@ class Origin:
         return name if self.port == (443 if self.tls else 80) else f"{name}:{self.port}"
 
 
+@lru_cache(maxsize=1_024)
 def origin(upstream: Upstream) -> Origin:
     """The origin of an upstream; ``errors.BadInput`` unless it is https, http on loopback, or a unix
     socket.
@@ -107,9 +108,6 @@ def _bad(upstream: Upstream) -> errors.BadInput:
     )
 
 
-_Event = h11.Event | type[h11.PAUSED] | type[h11.NEED_DATA]
-
-
 class Link:
     """One connection to an origin."""
 
@@ -118,23 +116,22 @@ class Link:
         self.reused = False
         self._reader = reader
         self._writer = writer
-        self._h11 = _client()
         self._heard = False
         # A drained writer has given everything to the kernel: what fails before that was not sent whole.
-        writer.transport.set_write_buffer_limits(high=1, low=0)
+        sockets.write_at_once(writer)
+        self._rest = b""
+        """What has come and is not taken yet."""
         self._chunks: Chunks | None = None
-        self._first = b""
+        self._left: int | None = 0
+        """Of the body; None is until the connection ends."""
         self._keeps = False
 
-    async def send(self, target: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-        """Send one POST whole; ``NotSent`` when the connection goes away before all of it has left."""
+    async def send(self, request: bytes) -> None:
+        """Send one request whole; ``NotSent`` when the connection goes away before all of it has left."""
         self._heard = False
-        request = h11.Request(method="POST", target=target, headers=list(headers))
-        parts = [self._h11.send(event) for event in (request, h11.Data(data=body), h11.EndOfMessage())]
         try:
-            self._writer.write(b"".join(part for part in parts if part))
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await self._writer.drain()
+            self._writer.write(request)
+            await sockets.drain(self._writer, ANSWER_SECONDS)
         except TimeoutError as error:
             raise Cut from error
         except OSError as error:
@@ -143,36 +140,49 @@ class Link:
     async def peek(self) -> None:
         """Wait for the first byte of the answer; ``NoAnswer`` when none comes."""
         if not self._heard:
-            self._h11.receive_data(await self._read(ANSWER_SECONDS))
+            self._rest = await self._read(ANSWER_SECONDS)
         if not self._heard:
             raise NoAnswer
 
-    async def head(self) -> h11.Response:
+    async def head(self) -> Head:
         """The answer's status and headers."""
-        while True:
-            event = await self._next(ANSWER_SECONDS)
-            if isinstance(event, h11.Response):
-                if (b"transfer-encoding", b"chunked") in event.headers:
-                    self._chunks, self._first = Chunks(), bytes(self._h11.trailing_data[0])
-                self._keeps = (b"connection", b"close") not in event.headers and event.http_version == b"1.1"
-                return event
-            if not isinstance(event, h11.InformationalResponse):
+        while (head := await self._head()).status < 200:
+            if head.status == 101:
+                raise Cut  # nobody asked for another protocol
+        self._chunks = Chunks() if head.chunked else None
+        self._left = None if head.chunked else head.length
+        self._keeps = head.keeps and (head.chunked or head.length is not None)
+        return head
+
+    async def _head(self) -> Head:
+        while (end := self._rest.find(b"\r\n\r\n")) < 0:
+            if len(self._rest) > HEAD_BYTES or not (more := await self._read(ANSWER_SECONDS)):
                 raise Cut
+            self._rest += more
+        raw, self._rest = self._rest[:end], self._rest[end + 4 :]
+        try:
+            return http1.head(raw)
+        except http1.Malformed as error:
+            raise Cut from error
 
     async def data(self, seconds: float = ANSWER_SECONDS) -> bytes | None:
         """The next bytes of the body; None at its end."""
         if self._chunks is not None:
             return await self._chunked(self._chunks, seconds)
-        event = await self._next(seconds)
-        if isinstance(event, h11.Data):
-            return bytes(event.data)
-        if isinstance(event, h11.EndOfMessage):
+        if self._left == 0:
             return None
-        raise Cut
+        raw, self._rest = self._rest or await self._read(seconds), b""
+        if self._left is None:
+            return raw or None
+        if not raw:
+            raise Cut
+        body, self._rest = raw[: self._left], raw[self._left :]
+        self._left -= len(body)
+        return body
 
     async def _chunked(self, chunks: Chunks, seconds: float) -> bytes | None:
-        """As much of a chunked body as has come, at once; h11 would make an event of each chunk."""
-        raw, self._first = self._first, b""
+        """As much of a chunked body as has come, at once."""
+        raw, self._rest = self._rest, b""
         while not chunks.done:
             if not raw and not (raw := await self._read(seconds)):
                 raise Cut
@@ -184,16 +194,6 @@ class Link:
                 return body
             raw = b""
         return None
-
-    async def _next(self, seconds: float) -> _Event:
-        while True:
-            try:
-                event = self._h11.next_event()
-            except h11.RemoteProtocolError as error:
-                raise (Cut if self._heard else NoAnswer) from error
-            if event is not h11.NEED_DATA:
-                return event
-            self._h11.receive_data(await self._read(seconds))
 
     async def _read(self, seconds: float) -> bytes:
         try:
@@ -208,16 +208,9 @@ class Link:
 
     def again(self) -> bool:
         """Get ready for another call; False when this connection cannot carry one."""
-        if self._chunks is not None:
-            whole = self._chunks.clean and self._keeps
-            self._h11 = _client()
-            self._chunks = None
-        else:
-            whole = self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
-            if whole:
-                self._h11.start_next_cycle()
+        ended = self._left == 0 if self._chunks is None else self._chunks.clean
         self.reused = True
-        return whole and not self.stale
+        return ended and self._keeps and not self._rest and not self.stale
 
     @property
     def stale(self) -> bool:
@@ -230,10 +223,6 @@ class Link:
 
     def close(self) -> None:
         self._writer.transport.abort()
-
-
-def _client() -> h11.Connection:
-    return h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES)
 
 
 class Pool:

@@ -6,7 +6,7 @@ The scripted model keeps no conversation: everything it needs to know stands in 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -19,8 +19,16 @@ GARBAGE = "garbage-by-script"
 script's.
 """
 
+FAILED_CALL = "API Error"
+"""How Claude Code's note of a failed call begins; it keeps it in the conversation as if the model had said it."""
+
 PLAN_TOOL = "submit_plan"
 REVIEW_TOOL = "submit_review"
+
+
+_ASIDE = re.compile(r"\b(title|topic|commit message)\b", re.IGNORECASE)
+_ASIDE_WITHIN = 600
+"""What a program asks on the side, told from the first so many characters of its instructions."""
 
 
 class BadRequestError(ValueError):
@@ -29,10 +37,12 @@ class BadRequestError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A tool the asking program offers."""
+    """A tool the asking program offers. ``kind`` is the protocol's own word; a ``custom`` one takes plain text."""
 
     name: str
     schema: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = "function"
+    description: str = ""
 
     @property
     def properties(self) -> Mapping[str, Any]:
@@ -69,13 +79,17 @@ class Asked:
     """Whether a stream ends with usage: always in Messages, on request in Chat Completions."""
     size: int
     fingerprint: str
+    instructions: str = ""
+    answer_schema: Mapping[str, Any] | None = None
+    """The JSON schema that the words of the answer must fit."""
 
 
 class Purpose(StrEnum):
     PLAN = "plan"
     REVIEW = "review"
     BUILD = "build"
-    CHAT = "chat"  # no tools are offered: a title, a topic, a health check
+    CHAT = "chat"  # no tools are offered, as by a program that reads its edits from words; or a health check
+    ASIDE = "aside"  # no tools are offered, and it is not the task: a title, a topic, a routing question
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +109,26 @@ def place_of(asked: Asked) -> Place:
         return Place(Purpose.PLAN, number, 1)
     if REVIEW_TOOL in offered:
         return Place(Purpose.REVIEW, number, 1)
-    purpose = Purpose.BUILD if offered else Purpose.CHAT
+    purpose = Purpose.BUILD if offered else Purpose.ASIDE if _aside(asked) else Purpose.CHAT
     return Place(purpose, number, _replies(asked.messages[since:]) + 1)
+
+
+def _aside(asked: Asked) -> bool:
+    return asked.answer_schema is not None or _ASIDE.search(asked.instructions[:_ASIDE_WITHIN]) is not None
+
+
+def folded(messages: Iterable[Said]) -> tuple[Said, ...]:
+    """Messages of one role in a row as one: for protocols that say each call, and each result, by itself."""
+    whole: list[Said] = []
+    for one in messages:
+        if whole and whole[-1].role == one.role:
+            last = whole.pop()
+            text = "\n".join(text for text in (last.text, one.text) if text)
+            calls, answers = last.calls + one.calls, last.answers + one.answers
+            whole.append(Said(one.role, text, calls, answers, last.garbage or one.garbage))
+        else:
+            whole.append(one)
+    return tuple(whole)
 
 
 def _round(messages: Sequence[Said]) -> tuple[int, int]:
@@ -113,17 +145,24 @@ def _round(messages: Sequence[Said]) -> tuple[int, int]:
     for index, message in enumerate(messages):
         if message.role == "user" and not message.answers and previous != "user":
             number, since = number + 1, index
-        previous = message.role
+        previous = previous if message.role in _ASIDES else message.role
     return max(number, 1), since
 
 
+_ASIDES = frozenset({"system", "developer"})
+"""Roles that take no turn: programs put such messages anywhere between the others."""
+
+
 def _replies(messages: Sequence[Said]) -> int:
-    """Assistant messages, several in a row as one, those of the ``garbage`` fault not at all."""
+    """Assistant messages, several in a row as one; those of the ``garbage`` fault, and what a program put into its own
+    mouth about a failed call, not at all.
+    """
     count, previous = 0, ""
     for message in messages:
-        if message.role == "assistant" and previous != "assistant" and not message.garbage:
+        ours = not message.garbage and not message.text.startswith(FAILED_CALL)
+        if message.role == "assistant" and previous != "assistant" and ours:
             count += 1
-        previous = message.role
+        previous = previous if message.role in _ASIDES else message.role
     return count
 
 

@@ -37,7 +37,22 @@ def parse(body: Mapping[str, Any], *, size: int, fingerprint: str) -> Asked:
         tell_usage=True,
         size=size,
         fingerprint=fingerprint,
+        instructions=_system(body.get("system")),
+        answer_schema=_schema(body),
     )
+
+
+def _system(system: Any) -> str:
+    blocks = system if isinstance(system, list) else [{"text": system or ""}]
+    return "\n".join(str(block.get("text", "")) for block in blocks if isinstance(block, dict))
+
+
+def _schema(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What structured output is asked for, in either of the two fields that can say so."""
+    config = body.get("output_config")
+    form = config.get("format") if isinstance(config, dict) else body.get("output_format")
+    schema = form.get("schema") if isinstance(form, dict) else None
+    return schema if isinstance(schema, dict) else None
 
 
 def _offers(tools: Sequence[Any]) -> Iterator[Offer]:

@@ -12,6 +12,7 @@ from boatwright.testing.replying import Answer, Bill, Call
 
 NAME = "openai"
 PATHS = ("/v1/chat/completions", "/chat/completions")
+SYSTEM = ("system", "developer")
 CREATED = 1_767_225_600
 """A fixed second: the same request gives the same bytes."""
 
@@ -27,18 +28,27 @@ def parse(body: Mapping[str, Any], *, size: int, fingerprint: str) -> Asked:
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise BadRequestError("messages: a list that is not empty is required")
+    said = tuple(_said(message) for message in messages)
     options = body.get("stream_options")
     limit = body.get("max_completion_tokens", body.get("max_tokens"))
     return Asked(
         model=str(body.get("model", "")),
-        messages=tuple(_said(message) for message in messages),
+        messages=said,
         offers=tuple(_offers(body.get("tools") or ())),
         stream=body.get("stream") is True,
         max_output=limit if isinstance(limit, int) and not isinstance(limit, bool) else None,
         tell_usage=isinstance(options, dict) and options.get("include_usage") is True,
         size=size,
         fingerprint=fingerprint,
+        instructions="\n".join(_text(one.get("content")) for one in messages if one.get("role") in SYSTEM),
+        answer_schema=_schema(body.get("response_format")),
     )
+
+
+def _schema(form: Any) -> Mapping[str, Any] | None:
+    told = form.get("json_schema") if isinstance(form, dict) else None
+    schema = told.get("schema") if isinstance(told, dict) else None
+    return schema if isinstance(schema, dict) else None
 
 
 def _offers(tools: Sequence[Any]) -> Iterator[Offer]:

@@ -18,9 +18,10 @@ from boatwright.testing.conversation import (
     Purpose,
 )
 from boatwright.testing.scripted import Loaded, Reply, UsageOverride
-from boatwright.testing.tool_calls import translate
+from boatwright.testing.tool_calls import sample, translate
 
 NOTHING_LEFT = "Nothing left to do."
+ASIDE = "A scripted run"
 BYTES_PER_TOKEN = 4
 """Tokens are counted as bytes / 4, rounded up: of the request body as received, of what is said and
 called.
@@ -84,11 +85,19 @@ def _content(loaded: Loaded, asked: Asked, place: Place) -> tuple[Answer, UsageO
         return _submit(asked, PLAN_TOOL, _required(script.plan, "plan", loaded)), None
     if place.purpose is Purpose.REVIEW:
         return _submit(asked, REVIEW_TOOL, _required(script.review_of(place.round), "review", loaded)), None
+    if place.purpose is Purpose.ASIDE:
+        return _aside(asked), None
     replies = script.round(place.round)
     if place.reply > len(replies):
         return Answer(NOTHING_LEFT, (), Bill(0, 0)), None
     reply = replies[place.reply - 1]
     return _spoken(asked, reply), reply.usage
+
+
+def _aside(asked: Asked) -> Answer:
+    """A few words for what is asked on the side; as JSON where the asking program wants that."""
+    schema = asked.answer_schema
+    return Answer(ASIDE if schema is None else json.dumps(sample(schema, ASIDE)), (), Bill(0, 0))
 
 
 def _required(value: Any, key: str, loaded: Loaded) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Faults:
 
 
 def _meant(fault: Fault, place: Place) -> bool:
-    if place.purpose is Purpose.CHAT or fault.round != place.round:
+    if place.purpose in {Purpose.CHAT, Purpose.ASIDE} or fault.round != place.round:
         return False
     wanted = fault.reply if isinstance(fault.reply, str) else Purpose.BUILD.value
     return place.purpose.value == wanted and (isinstance(fault.reply, str) or fault.reply == place.reply)

@@ -12,16 +12,21 @@ from typing import Any
 
 import h11
 
-from boatwright.testing import dialect_anthropic, dialect_openai, replying
+from boatwright.testing import (
+    dialect_anthropic,
+    dialect_gemini,
+    dialect_openai,
+    dialect_responses,
+    replying,
+)
 from boatwright.testing.conversation import Asked, BadRequestError, check_pairs, place_of
 from boatwright.testing.scripted import Fault, FaultKind, Loaded
 from boatwright.testing.scripted_faults import BillBook, Faults
 
 MAX_BODY = 64 << 20
 READ = 1 << 16
-DIALECTS: dict[str, ModuleType] = {
-    path: dialect for dialect in (dialect_anthropic, dialect_openai) for path in dialect.PATHS
-}  # fmt: skip
+ALL = (dialect_anthropic, dialect_openai, dialect_responses, dialect_gemini)
+DIALECTS: dict[str, ModuleType] = {path: dialect for dialect in ALL for path in dialect.PATHS}
 STATUS = {FaultKind.HTTP_401: 401, FaultKind.HTTP_429: 429, FaultKind.HTTP_500: 500, FaultKind.HTTP_529: 529}
 
 Headers = list[tuple[str, str]]
@@ -96,10 +101,10 @@ class Connection:
     async def _dispatch(self, request: Request) -> None:
         if request.method == "GET":
             await self._get(request.path)
-        elif request.method == "POST" and request.path in DIALECTS:
-            await self._model(request, DIALECTS[request.path])
-        elif request.method == "POST" and request.path == "/v1/messages/count_tokens":
-            await self._json(200, {"input_tokens": replying.tokens(len(request.body))})
+        elif request.method == "POST" and (dialect := dialect_of(request.path)) is not None:
+            await self._model(request, dialect)
+        elif request.method == "POST" and (field := _counted(request.path)):
+            await self._json(200, {field: replying.tokens(len(request.body))})
         else:
             await self._unknown(request.path)
 
@@ -198,6 +203,18 @@ class Connection:
             await self._writer.drain()
 
 
+def dialect_of(path: str) -> ModuleType | None:
+    """The protocol that is spoken at ``path``."""
+    return dialect_gemini if dialect_gemini.stated(path) else DIALECTS.get(path)
+
+
+def _counted(path: str) -> str:
+    """The field that answers a request to count tokens; empty for any other path."""
+    if dialect_gemini.counts(path):
+        return "totalTokens"
+    return "input_tokens" if path in {"/v1/messages/count_tokens", "/v1/responses/input_tokens"} else ""
+
+
 def _asked(request: Request, dialect: ModuleType) -> Asked:
     try:
         body = json.loads(request.body)
@@ -205,6 +222,7 @@ def _asked(request: Request, dialect: ModuleType) -> Asked:
         raise BadRequestError("the body is not JSON") from error
     if not isinstance(body, dict):
         raise BadRequestError("the body is not a JSON object")
+    body |= dialect_gemini.stated(request.path) or {}
     digest = hashlib.sha256(request.body).hexdigest()[:20]
     asked: Asked = dialect.parse(body, size=len(request.body), fingerprint=digest)
     check_pairs(asked.messages)

@@ -1,12 +1,13 @@
 """The scripted model as a process: ``python -m boatwright.testing.scripted_server --script FILE --socket
 PATH``.
 
-It speaks Anthropic Messages (``/v1/messages``) and OpenAI Chat Completions (``/v1/chat/completions``),
-streaming or not, on a unix socket or with ``--port N`` on 127.0.0.1 (0 picks one). When it listens it prints
-one line, ``ready unix:PATH`` or ``ready http://127.0.0.1:PORT``, and makes the file named by ``--ready``. It
-ends when told (SIGTERM, SIGINT) and when its parent dies, so that nothing is left behind. A second server on
-the same socket path takes the path over. ``GET /__ledger`` lists every request it billed; ``--ledger FILE``
-appends them to a file, too.
+It speaks Anthropic Messages (``/v1/messages``), OpenAI Chat Completions (``/v1/chat/completions``), OpenAI
+Responses (``/v1/responses``) and Gemini (``/v1beta/models/MODEL:generateContent``), streaming or not, on a
+unix socket or with ``--port N`` on 127.0.0.1 (0 picks one). When it listens it prints one line, ``ready
+unix:PATH`` or ``ready http://127.0.0.1:PORT``, and makes the file named by ``--ready``. It ends when told
+(SIGTERM, SIGINT) and when its parent dies, so that nothing is left behind. A second server on the same socket
+path takes the path over. ``GET /__ledger`` lists every request it billed; ``--ledger FILE`` appends them to a
+file, too.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -15,7 +16,10 @@ SHELLS = (
     "execute_command", "run_terminal_cmd", "terminal", "execute_bash", "container.exec",
 )  # fmt: skip
 COMMAND_ARGUMENTS = ("command", "cmd", "script", "commands", "code", "input")
-TIMEOUT_ARGUMENTS = ("timeout", "timeout_seconds")
+TIMEOUT_ARGUMENTS = ("timeout", "timeout_seconds", "timeout_ms")
+PATIENCE_ARGUMENT = "yield_time_ms"
+MOST_PATIENCE = 30_000
+"""Codex waits this long for a command, if told to, before it goes on beside it."""
 
 Call = tuple[str, dict[str, Any]]
 
@@ -27,17 +31,36 @@ def translate(tool: Tool, offers: Sequence[Offer]) -> Call | None:
     native = _native(tool, offers)
     if native is not None:
         return native
-    shell = shell_of(offers)
-    if shell is None:
-        return None
     wanted = _as_shell(tool)
-    return shell.name, _arguments(shell, wanted)
+    shell = shell_of(offers)
+    if shell is not None:
+        return shell.name, _arguments(shell, wanted)
+    program = _program_of(offers)
+    return (program.name, {TEXT: _program(wanted)}) if program is not None else None
 
 
 def shell_of(offers: Sequence[Offer]) -> Offer | None:
     """The shell among the tools, by name without regard to case, in the order of :data:`SHELLS`."""
     by_name = {offer.name.lower(): offer for offer in offers}
     return next((by_name[name] for name in SHELLS if name in by_name), None)
+
+
+TEXT = "input"
+"""The argument of a tool that takes plain text."""
+
+
+def _program_of(offers: Sequence[Offer]) -> Offer | None:
+    """A tool that runs JavaScript in which the shell is a function, as Codex offers with its newest models."""
+    return next(
+        (one for one in offers if one.kind == "custom" and "tools.exec_command" in one.description), None
+    )
+
+
+def _program(wanted: Shell) -> str:
+    patience = (wanted.timeout or 600) * 1_000
+    call = json.dumps({"cmd": wanted.command, PATIENCE_ARGUMENT: MOST_PATIENCE})
+    pragma = json.dumps({PATIENCE_ARGUMENT: patience})
+    return f"// @exec: {pragma}\nconst done = await tools.exec_command({call});\ntext(done.output);"
 
 
 def _native(tool: Tool, offers: Sequence[Offer]) -> Call | None:
@@ -76,12 +99,35 @@ def _arguments(shell: Offer, wanted: Shell) -> dict[str, Any]:
     arguments: dict[str, Any] = {name: ["bash", "-lc", wanted.command] if listed else wanted.command}
     for timeout in TIMEOUT_ARGUMENTS:
         if wanted.timeout is not None and timeout in properties:
-            arguments[timeout] = wanted.timeout
+            arguments[timeout] = wanted.timeout * (
+                1_000 if _milliseconds(timeout, properties[timeout]) else 1
+            )
             break
+    if PATIENCE_ARGUMENT in properties:
+        arguments[PATIENCE_ARGUMENT] = MOST_PATIENCE
     for extra in shell.required:
         if extra not in arguments:
             arguments[extra] = _neutral(properties.get(extra))
     return arguments
+
+
+def _milliseconds(name: str, schema: Any) -> bool:
+    """Programs differ in what they count a timeout in, and say so in words."""
+    said = str(schema.get("description", "")) if isinstance(schema, dict) else ""
+    return name.endswith("_ms") or "millisecond" in said.lower()
+
+
+def sample(schema: Any, words: str) -> Any:
+    """The plainest value that fits a JSON schema; ``words`` for every string."""
+    if not isinstance(schema, dict):
+        return words
+    if schema.get("enum"):
+        return schema["enum"][0]
+    kind = _type(schema)
+    if kind == "object":
+        properties = schema.get("properties") or {}
+        return {name: sample(properties.get(name), words) for name in schema.get("required") or properties}
+    return words if kind == "string" else schema.get("minimum", _NEUTRAL.get(kind, words))
 
 
 _NEUTRAL: Mapping[str, Any] = {
@@ -108,4 +154,4 @@ def _type(schema: Any) -> str:
     if kind is None:
         options = [one.get("type") for one in schema.get("anyOf", ()) if isinstance(one, dict)]
         kind = next((one for one in options if one and one != "null"), "string")
-    return str(kind)
+    return str(kind).lower()  # one protocol writes them in capitals

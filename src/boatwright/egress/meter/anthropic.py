@@ -57,6 +57,7 @@ def bound_of(body: Body, ask: Ask) -> Bound:
     bound.refuse_unknown(body, FIELDS, ask.allow_fields, "Anthropic Messages")
     only(body, "service_tier", {"auto", "standard_only"}, ask.allow_fields)
     only(body, "speed", {"standard"}, ask.allow_fields)
+    _check_edits(mapping(body.get("context_management")).get("edits"), ask)
     for tool in items(body.get("tools") or [], "tools"):
         _check_tool(member(tool, "a tool"), ask)
     inline = Inline()
@@ -64,10 +65,11 @@ def bound_of(body: Body, ask: Ask) -> Bound:
     most = bound.whole(body, "max_tokens", least=1, most=MOST_OUTPUT)
     if most is None:
         most = body["max_tokens"] = bound.DEFAULT_ANSWER
+    ask.sent = encode(body)
     return Bound(
         model=model_name(body),
         stream=truth(body, "stream"),
-        sent_tokens=bound.sent_tokens(len(encode(body)), inline.bytes, inline.images, IMAGE_TOKENS),
+        sent_tokens=bound.sent_tokens(len(ask.sent), inline.bytes, inline.images, IMAGE_TOKENS),
         most=most,
         least=bound.least_answer(most, _thinking(body)),
         writes=_cache_writes(body),
@@ -77,6 +79,14 @@ def bound_of(body: Body, ask: Ask) -> Bound:
 def _thinking(body: Body) -> int:
     thinking = mapping(body.get("thinking"))
     return bound.whole(dict(thinking), "budget_tokens", least=0, most=MOST_OUTPUT) or 0
+
+
+def _check_edits(edits: Any, ask: Ask) -> None:
+    """Edits of the context take away (Claude Code 2.1 sends one); compacting it is another call of the model."""
+    for edit in items(edits if edits is not None else [], "context_management.edits"):
+        kind = mapping(edit).get("type")
+        if not isinstance(kind, str) or not (kind.startswith("clear_") or kind in ask.allow_fields):
+            raise bound.unbounded(f"the context edit {str(kind)[:64]!r} is not on the list", str(kind))
 
 
 def _check_tool(tool: Body, ask: Ask) -> None:

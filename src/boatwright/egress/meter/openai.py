@@ -65,10 +65,11 @@ def bound_of(body: Body, ask: Ask) -> Bound:
         body["stream_options"] = {**mapping(body.get("stream_options")), "include_usage": True}
     if ask.provider == "openai" and body.get("service_tier") in {None, "auto"}:
         body["service_tier"] = "default"  # "auto" lets a project's setting choose the dearer tier
+    ask.sent = encode(body)
     return Bound(
         model=model_name(body),
         stream=stream,
-        sent_tokens=bound.sent_tokens(len(encode(body)), inline.bytes, inline.images, IMAGE_TOKENS),
+        sent_tokens=bound.sent_tokens(len(ask.sent), inline.bytes, inline.images, IMAGE_TOKENS),
         most=most,
         least=bound.least_answer(most),
         answers=bound.whole(body, "n", least=1, most=bound.MOST_ANSWERS) or 1,

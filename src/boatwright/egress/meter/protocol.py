@@ -14,12 +14,14 @@ from boatwright.values.usage import Usage
 Body = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ask:
     """What the wire lets through beyond the route's list, and whose rules apply."""
 
     provider: str
     allow_fields: Collection[str] = ()
+    sent: bytes = b""
+    """``bound`` may leave here the body whose bytes it counted, so that it is not encoded again to be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,15 @@ class Protocol:
     stream: Callable[[bool], StreamMeter]
     usage_marks: tuple[bytes, ...]
     """Bytes at least one of which stands in every event that :class:`StreamMeter` must see."""
+    shares: str = ""
+    """The protocol whose upstream, key and prices it uses; empty for its own."""
+    queries: frozenset[str] = frozenset({"", "beta=true"})
+    """What may stand after the path."""
+
+    @property
+    def side(self) -> str:
+        """The upstream it uses, as a wire names it."""
+        return self.shares or self.name
 
 
 def parse(raw: bytes) -> Body:
@@ -76,7 +87,7 @@ def parse(raw: bytes) -> Body:
     refused.
     """
     try:
-        body = json.loads(raw, object_pairs_hook=_no_twins, parse_constant=_no_constant)
+        body = _decoder.decode(raw.decode(json.detect_encoding(raw), "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise Refusal("the request body is not JSON", code="invalid") from error
     if not isinstance(body, dict):
@@ -87,7 +98,7 @@ def parse(raw: bytes) -> Body:
 def encode(body: Body) -> bytes:
     """The body as it is sent, and as its bytes are counted: what was judged is what the provider reads."""
     try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        return _encoder.encode(body).encode()
     except (ValueError, RecursionError) as error:
         raise Refusal("the request body holds text that is not Unicode", code="invalid") from error
 
@@ -101,6 +112,10 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> Body:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_no_twins, parse_constant=_no_constant)
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def count(value: Any) -> int:
