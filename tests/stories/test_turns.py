@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from boatwright import errors
+from boatwright.bottle.snapshot import SaveFailed, StepSaver
 from boatwright.intake import commands, request
 from boatwright.values import events
 from boatwright.values.proof import Word
@@ -137,6 +138,33 @@ async def test_a_round_that_leaves_the_tree_alone_keeps_the_last_verdict(yard: Y
     first, second = yard.payloads(view.id, events.VerificationFailed)
     assert second == first.model_copy(update={"round": 2})
     assert len(yard.payloads(view.id, events.DeliverableCreated)) == 1  # nothing was judged twice
+
+
+@pytest.mark.parametrize("failures", [1, 2, 9])
+async def test_a_step_that_cannot_be_saved_is_tried_again_and_the_third_time_parks(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    save, left = StepSaver.save, [failures]
+
+    async def failing(saver: StepSaver, *arguments: Any, **more: Any) -> Any:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise SaveFailed("The step was not saved: no room.")
+        return await save(saver, *arguments, **more)
+
+    monkeypatch.setattr(StepSaver, "save", failing)
+    script = yard.script(replies=yard.replies(f"{yard.test}\n{yard.fix}"))
+    view = await yard.run(script)
+    told = [e.reason for e in yard.payloads(view.id, events.StepFailed)]
+    assert told == ["The step was not saved: no room."] * min(failures, 3)
+    if failures < 3:
+        assert (view.state, view.word) == (State.DELIVERED, Word.PROVEN)
+        return
+    assert (view.state, view.parked_code) == (State.PARKED, "save_failed")
+    left[0] = 0
+    await commands.resume(yard.house, yard.engine, view.id, by="someone", private=True)
+    done = await yard.work(view.id)
+    assert (done.state, done.word) == (State.DELIVERED, Word.PROVEN)
 
 
 async def test_an_approval_belongs_to_one_commit(yard: Yard) -> None:

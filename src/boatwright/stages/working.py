@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from boatwright import crash
+from boatwright import crash, errors
 from boatwright.agents import registry
 from boatwright.agents.protocol import (
     Fitting,
@@ -21,6 +21,7 @@ from boatwright.agents.protocol import (
 )
 from boatwright.bottle import checkout, snapshot
 from boatwright.bottle.protocol import Bottle
+from boatwright.bottle.snapshot import SaveFailed
 from boatwright.git.mirror import Mirror
 from boatwright.rules import paths, prompts
 from boatwright.stages import bottles, ground, metering, way_out, wiring
@@ -29,9 +30,12 @@ from boatwright.stages.house import House
 from boatwright.stages.way_out import WayOut
 from boatwright.stages.wiring import Inside
 from boatwright.values.context import Context
-from boatwright.values.events import StepCompleted
+from boatwright.values.events import StepCompleted, StepFailed
 from boatwright.values.execution import ExecutionView
 from boatwright.values.usage import ModelRef
+
+SAVES = 3
+"""Failed saves in a row that park an execution (DESIGN §7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,9 @@ async def work(
         await checkout.checkout(house.backend, bottle, mirror, commit=round_.commit, base=asked.base)
         saving = _Saving(context, house, mirror, bottle, asked.base, round_)
         task = _task(context, here, round_, asked, fitting, bottle, wire, saving)
-        return await provider.run(task), saving.commit
+        result = await provider.run(task)
+        await saving.settle()
+        return result, saving.commit
 
 
 def host(house: House) -> Host:
@@ -136,11 +142,38 @@ class _Saving:
         self._context, self._house, self._mirror, self._bottle = context, house, mirror, bottle
         self._base, self._number = base, round_.number
         self._saver = snapshot.StepSaver(house.backend)
+        self._failures = 0
+        self._unsaved: StepRecord | None = None
         self.commit = round_.commit
 
     async def save(self, step: StepRecord) -> None:
-        """Tree into the mirror, conversation into the store, then the event that makes them count."""
+        """Save one step. Where that fails the last one stands, and the next holds this one's work too; the third
+        failure in a row parks.
+        """
         await self._context.fence()
+        try:
+            await self._save(step)
+        except SaveFailed as failed:
+            await self._failed(step, failed)
+        else:
+            self._failures, self._unsaved = 0, None
+
+    async def settle(self) -> None:
+        """Save what is still unsaved when the round is over: the gates judge nothing else than what it left."""
+        while self._unsaved is not None:
+            await self.save(self._unsaved)
+
+    async def _failed(self, step: StepRecord, failed: SaveFailed) -> None:
+        self._failures, self._unsaved = self._failures + 1, step
+        payload = StepFailed(round=self._number, step=step.number, reason=str(failed)[:500])
+        token = self._house.ids.token()[:12]
+        await self._context.emit(payload, key=f"step:{step.number}:failed:{token}")
+        self._context.say(f"step {step.number} was not saved: {failed}")
+        if self._failures >= SAVES:
+            raise errors.Parked(str(failed), code="save_failed", subject=self._bottle.slug) from failed
+
+    async def _save(self, step: StepRecord) -> None:
+        """Tree into the mirror, conversation into the store, then the event that makes them count."""
         message = f"step {step.number} of round {self._number}"
         saved = await self._saver.save(
             self._bottle,
