@@ -137,23 +137,24 @@ def limit(body: Body, answer_tokens: int) -> None:
 
 
 def read(answer: Any) -> Reading | None:
-    return _reading(mapping(answer).get("usage"))
+    return reading_of(mapping(answer).get("usage"))
 
 
-def _reading(usage: Any) -> Reading | None:
+def reading_of(usage: Any, sent: str = "prompt", said: str = "completion") -> Reading | None:
+    """What OpenAI's usage says. Chat Completions and Responses differ only in what they call the two sides."""
     if not isinstance(usage, dict):
         return None
-    prompt = count(usage.get("prompt_tokens"))
-    details = mapping(usage.get("prompt_tokens_details"))
-    cached = min(count(details.get("cached_tokens")), prompt)
-    written = min(count(details.get("cache_write_tokens")), prompt - cached)
-    if not prompt:
+    whole = count(usage.get(f"{sent}_tokens"))
+    details = mapping(usage.get(f"{sent}_tokens_details"))
+    cached = min(count(details.get("cached_tokens")), whole)
+    written = min(count(details.get("cache_write_tokens")), whole - cached)
+    if not whole:
         return None  # no prompt is free: these figures are not complete
-    output = max(count(usage.get("completion_tokens")), count(usage.get("total_tokens")) - prompt)
-    reasoning = count(mapping(usage.get("completion_tokens_details")).get("reasoning_tokens"))
+    output = max(count(usage.get(f"{said}_tokens")), count(usage.get("total_tokens")) - whole)
+    reasoning = count(mapping(usage.get(f"{said}_tokens_details")).get("reasoning_tokens"))
     return Reading(
         Usage(
-            input=prompt - cached - written,
+            input=whole - cached - written,
             cache_read=cached,
             cache_write=written,
             output=output,
@@ -193,7 +194,7 @@ class Stream:
         return self._done
 
     def reading(self) -> Reading | None:
-        return _reading(self._last) if self._told else None
+        return reading_of(self._last) if self._told else None
 
 
 PROTOCOL = Protocol(

@@ -15,13 +15,13 @@ import json
 from collections.abc import Collection
 from typing import Any
 
+from boatwright.egress.meter import openai
 from boatwright.egress.meter.protocol import (
     Ask,
     Body,
     Inline,
     Protocol,
     Reading,
-    count,
     deeper,
     encode,
     items,
@@ -34,7 +34,6 @@ from boatwright.egress.meter.protocol import (
 from boatwright.rules import bound
 from boatwright.rules.bound import Bound, Refusal
 from boatwright.rules.pricing import CacheWrites
-from boatwright.values.usage import Usage
 
 IMAGE_TOKENS = 50_000
 """No image takes more: small models count a tile many times over (48,169 at the most)."""
@@ -192,25 +191,7 @@ def read(answer: Any) -> Reading | None:
 
 
 def _reading(usage: Any) -> Reading | None:
-    if not isinstance(usage, dict):
-        return None
-    sent = count(usage.get("input_tokens"))
-    details = mapping(usage.get("input_tokens_details"))
-    cached = min(count(details.get("cached_tokens")), sent)
-    written = min(count(details.get("cache_write_tokens")), sent - cached)
-    if not sent:
-        return None  # no prompt is free: these figures are not complete
-    output = max(count(usage.get("output_tokens")), count(usage.get("total_tokens")) - sent)
-    reasoning = count(mapping(usage.get("output_tokens_details")).get("reasoning_tokens"))
-    return Reading(
-        Usage(
-            input=sent - cached - written,
-            cache_read=cached,
-            cache_write=written,
-            output=output,
-            reasoning=min(reasoning, output),
-        )
-    )
+    return openai.reading_of(usage, "input", "output")
 
 
 _ENDS: Collection[str] = ("response.completed", "response.incomplete", "response.failed")
