@@ -94,3 +94,9 @@ async def test_a_hostile_manifest_is_refused_by_name_before_anything_is_written(
         await yard.ask(yard.good(), agent=agent)
     assert refused.value.exit_code != 1 and refused.value.next_moves
     assert list(yard.house.ledger.executions.list()) == []
+
+
+async def test_a_rule_that_a_program_cannot_be_held_to_is_not_dropped(yard: Any) -> None:
+    yard.commit(".boatwright.yml", "schema_version: 1\nallowed_commands: ['python3 -m unittest']\n")
+    with pytest.raises(errors.Refused, match="allowed_commands, and claude runs its commands"):
+        await yard.ask(yard.good(), agent="claude")

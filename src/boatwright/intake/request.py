@@ -73,6 +73,7 @@ async def look(house: House, ask: Ask) -> tuple[FeatureRequested, tuple[str, ...
     agent = registry.provider(composed.provider)
     model = choose_model(house, effective.model, agent)
     await _refuse_script(house, model)
+    working.refuse_unheld(agent, effective.policy)
     await asyncio.to_thread(agent.fit, working.host(house))
     request = FeatureRequested(
         repository=repository,

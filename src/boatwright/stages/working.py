@@ -22,6 +22,7 @@ from boatwright.agents.protocol import (
 from boatwright.bottle import checkout, snapshot
 from boatwright.bottle.protocol import Bottle
 from boatwright.bottle.snapshot import SaveFailed
+from boatwright.config.policy import Policy
 from boatwright.git.mirror import Mirror
 from boatwright.rules import paths, prompts
 from boatwright.stages import bottles, ground, metering, way_out, wiring
@@ -68,6 +69,7 @@ async def work(
         await asyncio.to_thread(mirror.set_work, context.execution, round_.commit)
     here = await ground.of_commit(house, view, mirror, asked.base)
     provider = registry.provider(here.composed.provider)
+    refuse_unheld(provider, here.policy)
     fitting = await asyncio.to_thread(provider.fit, host(house))
     async with _wire(house, view, provider, here) as (wire, way):
         bottle = await bottles.of_agent(context, house, mirror, here, fitting, way)
@@ -78,6 +80,16 @@ async def work(
         result = await provider.run(task)
         await saving.settle()
         return result, saving.commit
+
+
+def refuse_unheld(provider: Provider, policy: Policy) -> None:
+    """A rule that a program cannot be held to is not dropped in silence: it runs its commands without asking."""
+    if provider.wired and policy.allowed_commands:
+        raise errors.Refused(
+            f"the policy lists allowed_commands, and {provider.name} runs its commands without asking us",
+            subject="allowed_commands",
+            next_moves=("--agent builtin", "take allowed_commands out of .boatwright.yml on the base branch"),
+        )
 
 
 def host(house: House) -> Host:
