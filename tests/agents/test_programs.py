@@ -20,7 +20,7 @@ AGAIN = Call("some-model", "anthropic", "0190", resumes=True)
 @pytest.mark.parametrize("kind", registry.PROGRAMS, ids=lambda kind: str(kind.name))
 def test_a_call_names_model_and_session_and_holds_no_prompt(kind: type[Headless]) -> None:
     first, again = kind().arguments(FIRST), kind().arguments(AGAIN)
-    told = (*first, json.dumps(dict(kind().files(FIRST))))
+    told = (*first, *kind().environment(FIRST).values(), *kind().files(FIRST).values())
     assert any("some-model" in part for part in told) and first != again
     assert all(isinstance(part, str) and "\n" not in part for part in (*first, *again))
     assert kind.tested and kind.remedy and all(not keep.startswith(("/", "..")) for keep in kind.keeps)

@@ -39,7 +39,11 @@ RUNS = [
         "--model scripted:FILE",
     ),
     (TEXT, ("no model", "ANTHROPIC_API_KEY"), "export ANTHROPIC_API_KEY"),
-    ((*TEXT, "--model", GOOD, "--agent", "nobody"), ("'nobody' is not a provider",), "--agent builtin"),
+    (
+        (*TEXT, "--model", GOOD, "--agent", "nobody"),
+        ("there is no agent 'nobody'", "builtin"),
+        "boatwright agent list",
+    ),
     ((*TEXT, "--model", GOOD, "--base", "nope"), ("no branch, tag or commit 'nope'",), "--base main"),
     ((*TEXT, "--model", GOOD, "--budget", "5"), ("'5' is not a budget", "5usd"), "--budget 5usd"),
     ((*TEXT, "--model", GOOD, "--budget", "-1usd"), ("'-1usd' is not a budget",), "--budget 5usd"),

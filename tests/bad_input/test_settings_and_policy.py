@@ -31,7 +31,7 @@ POLICY = [
     ("proof: {max_minuts: 3}\n", "line 1: unknown key 'max_minuts' in 'proof'", "max_minutes"),
     ("schema_version: 2\n", "'schema_version' must be 1", "mend"),
     ("model: scripted:x\n", "'model' should be anthropic:NAME or openai:NAME", "mend"),
-    ("agent: nobody\n", "'nobody' is not a provider", "--agent builtin"),
+    ("agent: nobody\n", "there is no agent 'nobody'", "boatwright agent list"),
     ("a: &x 1\nb: *x\n", "line 1: anchors and aliases", "write the value out"),
     ("test_command: [1]\n", "'test_command' should be a valid string", "mend"),
     ("x" * 70_000, "larger than 64 KiB", "smaller"),

@@ -49,9 +49,12 @@ def after(*payloads: events.Payload) -> ExecutionView:
 def test_a_request_is_copied_into_the_view() -> None:
     view = after()
     asked = samples.requested(issue=7)
-    same = set(events.FeatureRequested.model_fields) - {"text_digest"}
+    same = set(events.FeatureRequested.model_fields) - {"text_digest", "provider"}
     assert {name: getattr(view, name) for name in same} == {name: getattr(asked, name) for name in same}
     assert (view.id, view.tenant, view.state, view.sequence) == ("ex-1", "local", State.PENDING, 1)
+    assert (
+        view.provider == view.agent == "builtin"
+    )  # as of a request from before providers had names of their own
     assert view.created == view.updated == samples.MOMENT + timedelta(seconds=1)
     assert not view.finished
 
