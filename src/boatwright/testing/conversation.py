@@ -19,8 +19,8 @@ GARBAGE = "garbage-by-script"
 script's.
 """
 
-FAILED_CALL = "API Error"
-"""How Claude Code's note of a failed call begins; it keeps it in the conversation as if the model had said it."""
+FILLED_IN = ("API Error", "No response requested.")
+"""How words begin that Claude Code puts where a call had failed, as if the model had said them."""
 
 PLAN_TOOL = "submit_plan"
 REVIEW_TOOL = "submit_review"
@@ -159,7 +159,7 @@ def _replies(messages: Sequence[Said]) -> int:
     """
     count, previous = 0, ""
     for message in messages:
-        ours = not message.garbage and not message.text.startswith(FAILED_CALL)
+        ours = not message.garbage and not message.text.startswith(FILLED_IN)
         if message.role == "assistant" and previous != "assistant" and ours:
             count += 1
         previous = previous if message.role in _ASIDES else message.role
