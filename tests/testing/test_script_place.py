@@ -52,6 +52,7 @@ def asked(*messages: Said, tools: tuple[str, ...] = ("bash",)) -> Asked:
             (marked(1), CALL, RESULT, Said("assistant", "API Error: 402"), MORE),
             (1, 2),
         ),  # not the model's words
+        ((marked(1), Said("assistant", "No response requested."), MORE), (1, 1)),
         ((TASK, Said("assistant", "first half"), CALL, RESULT), (1, 2)),  # several in a row are one reply
         ((Said("user", "[boatwright round 1] … [boatwright round 4]"),), (4, 1)),
         ((Said("system", "[boatwright round 9]"), TASK), (1, 1)),
