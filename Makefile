@@ -7,9 +7,10 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=
+AGENTS ?= claude codex pi
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-packages test-agents chaos bench check format docs lock dist clean
+.PHONY: help setup demo test test-packages test-agents agents chaos bench check format docs lock dist clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -26,9 +27,12 @@ test: setup ## all tests but the long ones
 test-packages: setup ## the tests that fetch small public packages through the configured client
 	$(PYTEST) -n 2 --dist loadgroup -m packages $(ARGS)
 
-test-agents: setup ## real coding agents from npm (under .agents) doing the sample task against the scripted model
-	where=$$($(BIN)/python tools/agents.py)
-	PATH="$$where:$$PATH" $(PYTEST) -n 2 -m agents $(ARGS)
+test-agents: setup ## AGENTS (claude codex pi), installed under .agents, doing the sample task against the scripted model
+	where=$$($(BIN)/python tools/agents.py $(AGENTS))
+	PATH="$$where:$$PATH" BOATWRIGHT_TEST_AGENTS="$(AGENTS)" $(PYTEST) -n 2 -m agents $(ARGS)
+
+agents: ## the same with every agent there is: some 3 GB from npm and pip
+	@$(MAKE) test-agents AGENTS="claude codex pi opencode copilot gemini mini aider"
 
 chaos: setup ## kill everything at every crash point, print the table, keep it in docs/chaos.md
 	$(BIN)/python tools/chaos.py

@@ -2,7 +2,7 @@
 
 usage: python tools/agents.py [NAME ...]      prints the directories to put on PATH, joined by colons
 
-Packages come from wherever npm is configured to look. What is there already in the tested version is left alone.
+Packages come from wherever npm and pip are configured to look. What is there already in the tested version is left alone.
 """
 
 from __future__ import annotations
@@ -15,13 +15,21 @@ from pathlib import Path
 
 from boatwright.agents import registry
 from boatwright.agents.headless import Headless
+from boatwright.bottle import venv
 
 PLACE = Path(__file__).resolve().parents[1] / ".agents"
 NPM = ("install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error", "--prefix")
+PYTHON = "/usr/bin/python3"
+PIP = {"aider": ("aider-chat",), "mini": ("mini-swe-agent", "mcp")}
+"""What pip installs for whom; the others are npm's."""
 
 
 def install(agent: type[Headless]) -> Path:
-    """The directory that holds its program."""
+    """The directory that holds its program, and none that others are called like."""
+    return _by_pip(agent) if agent.name in PIP else _by_npm(agent)
+
+
+def _by_npm(agent: type[Headless]) -> Path:
     package, version = agent.remedy.split()[-1], agent.tested[-1]
     home = PLACE / agent.name
     told = home / "node_modules" / package / "package.json"
@@ -29,17 +37,35 @@ def install(agent: type[Headless]) -> Path:
         npm = shutil.which("npm")
         if npm is None:
             sys.exit("agents: npm is not on PATH\n  → install Node 20 or newer")
-        shutil.rmtree(home, ignore_errors=True)
-        home.mkdir(parents=True)
-        done = subprocess.run(
-            [npm, *NPM, str(home), f"{package}@{version}"],
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr,
-            check=False,
-        )
-        if done.returncode != 0:
-            sys.exit(f"agents: npm could not install {package}@{version}\n  → read what it said above")
+        _anew(home)
+        _run([npm, *NPM, str(home), f"{package}@{version}"], f"npm could not install {package}@{version}")
     return home / "node_modules" / ".bin"
+
+
+def _by_pip(agent: type[Headless]) -> Path:
+    """Into a venv of the system's interpreter, which every bottle sees."""
+    (package, *others), version = PIP[agent.name], agent.tested[-1]
+    home = PLACE / agent.name
+    alone = home / "path"
+    if venv.version(home, agent.name) != version or not alone.is_dir():
+        _anew(home)
+        _run([PYTHON, "-m", "venv", str(home)], f"{PYTHON} could not make a venv")
+        pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _run([*pip, f"{package}=={version}", *others], f"pip could not install {package}=={version}")
+        alone.mkdir()
+        (alone / agent.name).symlink_to(home / "bin" / agent.name)
+    return alone
+
+
+def _anew(home: Path) -> None:
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+
+
+def _run(argv: list[str], complaint: str) -> None:
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
+    if done.returncode != 0:
+        sys.exit(f"agents: {complaint}\n  → read what it said above")
 
 
 def main() -> None:

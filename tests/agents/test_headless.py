@@ -190,6 +190,15 @@ ENDS = [
     (1, None, None, None, (), Stop.FAILED, "toy ended with exit code 1: a last remark"),
     (137, None, None, None, (), Stop.FAILED, "exit code 137"),
     (0, None, None, "dead API", (), Stop.FAILED, "dead API"),
+    (
+        1,
+        None,
+        None,
+        "API key not valid. Please pass one",
+        (),
+        Stop.CREDENTIAL,
+        "does not accept the credential",
+    ),
     (1, None, None, "HTTP 401 Unauthorized", (), Stop.CREDENTIAL, "does not accept the credential"),
     (1, None, None, "x", ("denied", "budget"), Stop.BUDGET, "the wire said budget"),
     (0, None, "Done.", None, ("budget",), Stop.BUDGET, "the wire said budget"),
@@ -212,6 +221,18 @@ def test_how_a_run_ended(
     heard.end(final, failed)
     end = endings.read("toy", ExecResult(code, b"", 1.0, limit), heard, [denial(kind) for kind in refused])
     assert end.stop is stop and words in end.detail
+
+
+def test_an_exit_code_may_say_that_a_program_could_not_log_in() -> None:
+    ended = ExecResult(41, b"", 1.0)
+    assert endings.read("gemini", ended, endings.Heard(), ()).stop is Stop.CREDENTIAL
+    assert endings.read("toy", ended, endings.Heard(), ()).stop is Stop.FAILED
+
+
+def test_the_last_thing_said_tells_why_it_went_wrong_where_nothing_else_does() -> None:
+    heard = endings.Heard()
+    heard.end("no such file", None)
+    assert "no such file" in endings.read("toy", ExecResult(1, b"", 1.0), heard, ()).detail
 
 
 def test_an_error_that_was_got_over_is_none() -> None:

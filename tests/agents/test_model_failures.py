@@ -22,7 +22,7 @@ PROTOCOLS = pytest.mark.parametrize("protocol", ["anthropic", "openai"])
     [
         (402, "budget", Stop.BUDGET, 1),
         (402, "price", Stop.MODEL_UNAVAILABLE, 1),
-        (403, "cut", Stop.MODEL_UNAVAILABLE, 1),
+        (403, "cut", Stop.BUDGET, 1),
         (400, "unbounded", Stop.MODEL_UNAVAILABLE, 1),
         (503, "credential", Stop.CREDENTIAL, 1),
         (503, "store", Stop.MODEL_UNAVAILABLE, 6),

@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 
 from boatwright.agents import registry
+from boatwright.agents.aider import Aider
 from boatwright.agents.claude import Claude
 from boatwright.agents.codex import Codex
-from boatwright.agents.headless import NO_KEY, Call, Headless, Heard
+from boatwright.agents.gemini import Gemini
+from boatwright.agents.headless import NO_KEY, TASK, Call, Headless, Heard
+from boatwright.agents.mini import Mini
 from boatwright.agents.pi import Pi
+from boatwright.bottle.protocol import HOME
 
 FIRST = Call("some-model", "anthropic", "0190", resumes=False)
 AGAIN = Call("some-model", "anthropic", "0190", resumes=True)
@@ -21,9 +25,129 @@ AGAIN = Call("some-model", "anthropic", "0190", resumes=True)
 def test_a_call_names_model_and_session_and_holds_no_prompt(kind: type[Headless]) -> None:
     first, again = kind().arguments(FIRST), kind().arguments(AGAIN)
     told = (*first, *kind().environment(FIRST).values(), *kind().files(FIRST).values())
-    assert any("some-model" in part for part in told) and first != again
+    assert any("some-model" in part for part in told) and (first != again or not kind.keeps)
     assert all(isinstance(part, str) and "\n" not in part for part in (*first, *again))
     assert kind.tested and kind.remedy and all(not keep.startswith(("/", "..")) for keep in kind.keeps)
+
+
+def test_gemini_is_told_how_it_logs_in_and_what_it_may_not_run() -> None:
+    (text,) = Gemini().files(FIRST).values()
+    settings = json.loads(text)
+    assert settings["security"]["auth"]["selectedType"] == "gemini-api-key"
+    assert settings["privacy"] == {"usageStatisticsEnabled": False}
+    assert settings["tools"]["exclude"] == ["google_web_search", "web_fetch"]
+    assert Gemini().environment(FIRST)["GOOGLE_GEMINI_BASE_URL"] == FIRST.url
+    assert Gemini().arguments(AGAIN)[-2:] == ("--resume", "latest")
+
+
+@pytest.mark.parametrize("kind", [Mini, Aider])
+def test_one_that_reads_no_stdin_is_given_its_prompt_otherwise(kind: type[Headless]) -> None:
+    call = Call("m", "openai", "0190", resumes=False, prompt="mend it")
+    assert kind().stdin(call) == "" and kind().files(call) == {TASK: "mend it"}
+    given = kind().arguments(call)
+    assert "mend it" in given or str(HOME / TASK) in given
+    assert "openai/m" in given and kind().environment(call)["OPENAI_API_BASE"] == f"{call.url}/v1"
+    assert kind().environment(call)["ANTHROPIC_API_BASE"] == call.url
+
+
+def test_aider_keeps_its_files_out_of_the_workspace_and_commits_nothing() -> None:
+    given = Aider().arguments(AGAIN)
+    files = [given[at + 1] for at, word in enumerate(given) if word.endswith("-file")]
+    assert len(files) == 3 and all(file.startswith(f"{HOME}/") for file in files)
+    assert {"--no-auto-commits", "--no-dirty-commits", "--no-gitignore"} <= set(given)
+    assert given[-1] == "--restore-chat-history" and "--restore-chat-history" not in Aider().arguments(FIRST)
+
+
+GEMINI = """
+{"type": "init", "session_id": "x"}
+{"type": "message", "role": "user", "content": "mend it"}
+{"type": "message", "role": "assistant", "content": "I ", "delta": true}
+{"type": "message", "role": "assistant", "content": "look.", "delta": true}
+{"type": "tool_use", "tool_name": "run_shell_command", "parameters": {"command": "ls"}}
+{"type": "tool_result", "status": "success", "output": "a b"}
+{"type": "error", "severity": "warning", "message": "slow"}
+{"type": "message", "role": "assistant", "content": "Done.", "delta": true}
+{"type": "result", "status": "success"}
+"""
+MINI = """
+Building agent config
+User:
+Please solve this issue: mend it
+ValueError: quoted
+────────
+mini-swe-agent (step 1, $0.00):
+I look.
+
+```
+cd src
+ls
+```
+
+Tool:
+<returncode>
+KeyError: of the code under test
+────────
+Exit:
+RepeatedFormatError
+"""
+AIDER = """
+Aider v0.86.2
+Model: openai/m with whole edit format
+Repo-map: using 1024 tokens, auto refresh
+I mend it.
+a.py
+```
+x = 1
+```
+Done.
+Tokens: 1k sent, 5 received.
+Applied edit to a.py
+litellm.APIError: APIError: no
+Retrying in 0.2 seconds...
+"""
+OUTPUTS: list[tuple[type[Headless], str, list[Heard]]] = [
+    (
+        Gemini,
+        GEMINI,
+        [
+            Heard(said="I look.", final="I look."),
+            Heard(tool='run_shell_command {"command": "ls"}'),
+            Heard(result="a b"),
+            Heard(said="Done.", final="Done."),
+        ],
+    ),
+    (Gemini, '{"type": "error", "severity": "error", "message": "no"}', [Heard(failed="no")]),
+    (Gemini, '{"type": "result", "status": "error", "error": {"message": "401"}}', [Heard(failed="401")]),
+    (Gemini, '{"type": "result", "status": "error"}', [Heard(failed="error")]),
+    (
+        Mini,
+        MINI,
+        [
+            Heard(said="I look.", final="I look."),
+            Heard(tool="bash cd src\nls"),
+            Heard(result="<returncode>"),
+            Heard(result="KeyError: of the code under test"),
+            Heard(failed="RepeatedFormatError"),
+        ],
+    ),
+    (Mini, "───\nBadRequestError: litellm: no", [Heard(failed="BadRequestError: litellm: no")]),
+    (
+        Aider,
+        AIDER,
+        [
+            *(Heard(said=line) for line in ("I mend it.", "a.py", "```", "x = 1", "```", "Done.")),
+            Heard(final="I mend it.\na.py\nDone."),
+            Heard(tool="edit a.py"),
+            Heard(failed="litellm.APIError: APIError: no"),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "output", "heard"), OUTPUTS)
+def test_what_a_whole_output_says(kind: type[Headless], output: str, heard: list[Heard]) -> None:
+    program = kind()
+    assert [each for line in output.strip().split("\n") for each in program.read(line)] == heard
 
 
 def test_claude_is_kept_to_the_wire() -> None:

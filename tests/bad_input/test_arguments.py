@@ -32,7 +32,7 @@ RUNS = [
     (("--issue", "seven"), ("--issue", "integer"), "run --help"),
     (("--text", "  "), ("the text is empty",), "--text"),
     ((*TEXT, "--model", "gpt"), ("'gpt' is not a model",), "--model anthropic:NAME"),
-    ((*TEXT, "--model", "gemini:pro"), ("'gemini:pro' is not a model",), "--model anthropic:NAME"),
+    ((*TEXT, "--model", "mistral:pro"), ("'mistral:pro' is not a model",), "--model anthropic:NAME"),
     (
         (*TEXT, "--model", "scripted:absent.yml"),
         ("no scripted model at", "absent.yml"),

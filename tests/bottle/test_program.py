@@ -60,6 +60,53 @@ async def test_one_of_a_venv_is_shown_with_it(backend: Bubblewrap) -> None:
     assert found.path == PurePosixPath("/opt/agents/agent/venv/bin/agent") and await runs(backend, found)
 
 
+def venv_at(place: Path, base: Path = Path("/usr/bin/python3")) -> Path:
+    """A venv as the interpreter makes it, with a script in it as pip writes one."""
+    (place / "bin").mkdir(parents=True)
+    (place / "pyvenv.cfg").write_text(f"home = {base.parent}\n")
+    (place / "bin" / "python3").symlink_to(base)
+    (place / "bin" / "python").symlink_to("python3")
+    lay(place / "bin" / "agent", f"#!{place}/bin/python\nimport sys\nprint('it runs')\n")
+    return place
+
+
+async def test_a_script_of_a_venv_is_run_by_its_interpreter(backend: Bubblewrap) -> None:
+    place = venv_at(backend.state.root / "venv")
+    backend.state.root.chmod(0o711)
+    (backend.state.root / "path").mkdir()
+    (backend.state.root / "path" / "agent").symlink_to(place / "bin" / "agent")
+    found = find("agent", backend.state.root / "path", backend.state, backend.uid_range[0])
+    assert found.argv == ("/opt/agents/agent/venv/bin/python", "/opt/agents/agent/venv/bin/agent")
+    assert len(found.binds) == 1
+    bottle = await backend.create(BottleSpec(slug="venv", purpose="test", binds=found.binds))
+    assert (await bottle.exec(found.argv)).text() == "it runs\n"
+
+
+def test_a_first_line_too_long_is_read_as_installers_write_it(state: StateDir) -> None:
+    place = venv_at(state.root / "v e n v")
+    line = f"""#!/bin/sh\n'''exec' "{place / "bin" / "python"}" "$0" "$@"\n' '''\nprint('x')\n"""
+    lay(place / "bin" / "agent", line)
+    found = find("agent", place / "bin", state, os.geteuid())
+    assert found.before == (PurePosixPath("/opt/agents/agent/v e n v/bin/python"),)
+
+
+def test_an_interpreter_of_another_prefix_is_shown_too(state: StateDir) -> None:
+    base = lay(state.root / "python" / "bin" / "python3.11")
+    place = venv_at(state.root / "venv", base)
+    found = find("agent", place / "bin", state, os.geteuid())
+    assert [str(bind.target) for bind in found.binds] == ["/opt/agents/agent/venv", str(base.parent.parent)]
+    assert found.binds[1].source == base.resolve().parent.parent
+
+
+def test_an_interpreter_out_of_reach_is_named_with_the_remedy(state: StateDir) -> None:
+    place = venv_at(state.root / "venv", state.root / "absent" / "bin" / "python3")
+    with pytest.raises(
+        errors.MissingPart, match="'agent' runs on the interpreter .*where a bottle cannot go"
+    ) as told:
+        find("agent", place / "bin", state, os.geteuid())
+    assert "/usr/bin/python3 -m venv" in told.value.next_moves[0]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a place its bottles cannot reach")
 async def test_one_where_a_bottle_cannot_go_is_copied_once(backend: Bubblewrap) -> None:
     hidden = backend.state.root / "hidden"
@@ -94,3 +141,19 @@ def test_a_version_is_read_and_nothing_is_run(tmp_path: Path) -> None:
     assert program.version("cli", path) == ""
     (told / "package.json").write_text(json.dumps({"name": "agent", "version": "1.2.3"}))
     assert program.version("cli", path) == "1.2.3" and program.version("none", path) is None
+
+
+def test_the_version_of_a_venvs_script_is_its_packages(tmp_path: Path) -> None:
+    place = venv_at(tmp_path / "venv")
+    path = {"PATH": str(place / "bin")}
+    assert program.version("agent", path) == ""
+    said = {
+        "an_agent-1.2.3": "[console_scripts]\nagent = x:main\n",
+        "broken-9": "][",
+        "other-2": "[x]\na = b\n",
+    }
+    for name, text in said.items():
+        told = place / "lib" / "python3.11" / "site-packages" / f"{name}.dist-info" / "entry_points.txt"
+        told.parent.mkdir(parents=True)
+        told.write_text(text)
+    assert program.version("agent", path) == "1.2.3"

@@ -158,7 +158,7 @@ def test_the_ceiling_of_the_host(repository: Path, state: Path, capsys: pytest.C
         ),
         (("imp", "--bottle", "../agents/imp"), "is not a name of a bottle", "boatwright agent list"),
         (("foo; rm -rf /",), "is not a name of an agent", "boatwright agent list"),
-        (("nobody",), "there is no agent 'nobody'; there are: imp, builtin", "boatwright agent list"),
+        (("nobody",), "there is no agent 'nobody'; there are: imp, ", "boatwright agent list"),
         (("imp", "--budget", "lots"), "'lots' is not a budget", "--budget 5usd"),
         (("imp", "--base", "nowhere"), "has no branch, tag or commit 'nowhere'", "--base main"),
     ],

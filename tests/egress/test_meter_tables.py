@@ -154,6 +154,8 @@ def test_openai_refuses(name: str) -> None:
         ("openai", {}, {"max_completion_tokens": DEFAULT_ANSWER}),
         ("scripted", {}, {"max_tokens": DEFAULT_ANSWER}),
         ("openai", {"max_tokens": 7}, {"max_tokens": 7}),
+        ("google", {}, {"max_tokens": DEFAULT_ANSWER}),
+        ("google", {"max_completion_tokens": 7}, {"max_tokens": 7}),
         ("openai", {"max_tokens": None, "max_completion_tokens": 8}, {"max_completion_tokens": 8}),
     ],
 )
@@ -267,6 +269,20 @@ def delta(stop: str | None, **usage: int) -> dict[str, Any]:
 def test_anthropic_streams(events: tuple[Any, ...], expected: Usage | None) -> None:
     reading = anthropic_stream(*events).reading()
     assert (reading.usage if reading else None) == expected
+
+
+def test_geminis_running_totals_hold_once_the_stream_ended_as_it_should() -> None:
+    """Its provider tells them with every chunk, and has no chunk without choices."""
+    stream = openai.Stream(asked=False)
+    for reason, output in ((None, 1), ("stop", 7)):
+        usage = {"prompt_tokens": 5, "completion_tokens": output, "total_tokens": 15 + output}
+        chunk = {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}], "usage": usage}
+        assert stream.event(json.dumps(chunk).encode()) and stream.reading() is None
+    assert stream.event(b"[DONE]")
+    reading = stream.reading()
+    assert reading is not None and reading.usage == Usage(
+        input=5, output=17
+    )  # what it thought is in the total
 
 
 def test_openai_running_totals_replace_each_other_and_count_only_with_the_last_chunk() -> None:

@@ -13,6 +13,7 @@ from boatwright.values.process import ExecResult, Limit
 _REMARKS = 20
 _PARKS = {
     "budget": Stop.BUDGET,
+    "cut": Stop.BUDGET,
     "credential": Stop.CREDENTIAL,
     "price": Stop.MODEL_UNAVAILABLE,
     "frozen": Stop.MODEL_UNAVAILABLE,
@@ -20,7 +21,12 @@ _PARKS = {
     "model": Stop.MODEL_UNAVAILABLE,
 }
 """Refusals of the wire that end a round, the weightiest first. A denied host does not: agents carry on without it."""
-_CREDENTIAL = ("authentication_error", "invalid_api_key", "invalid x-api-key", "401 unauthorized")
+_CREDENTIAL_EXITS = frozenset({("gemini", 41)})
+"""Programs whose exit code alone says that they could not log in."""
+_CREDENTIAL = (
+    "authentication_error", "authenticationerror", "invalid_api_key", "invalid x-api-key", "401 unauthorized",
+    "unauthenticated", "api_key_invalid", "api key not valid",
+)  # fmt: skip
 
 
 class Heard:
@@ -63,8 +69,8 @@ def read(name: str, ended: ExecResult, heard: Heard, refused: Sequence[Denial]) 
         return End(Stop.BOTTLE_LIMIT, f"{name} met the bottle's limit of {ended.limit}")
     if not _went_wrong(ended, heard):
         return End(Stop.FINISHED)
-    said = heard.failed or next(reversed(heard.remarks), "") or "it said nothing"
-    if any(word in said.lower() for word in _CREDENTIAL):
+    said = heard.failed or next(reversed(heard.remarks), "") or heard.last or "it said nothing"
+    if (name, ended.exit_code) in _CREDENTIAL_EXITS or any(word in said.lower() for word in _CREDENTIAL):
         return End(Stop.CREDENTIAL, f"the provider does not accept the credential: {fence.line(said, 300)}")
     return End(Stop.FAILED, f"{name} ended with exit code {ended.exit_code}: {fence.line(said, 300)}")
 

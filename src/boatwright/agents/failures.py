@@ -31,7 +31,7 @@ checking it.
 """
 
 BUDGET, CREDENTIAL, UNAVAILABLE, TOO_LONG = "budget", "credential", "model_unavailable", "context_too_long"
-PRICE = "price"
+PRICE, CUT = "price", "cut"
 WIRE = "boatwright_"
 """How the type of an error begins that the wire itself answers; its ``code`` says which."""
 _CREDENTIAL_CODES = frozenset({"authentication_error", "invalid_api_key"})
@@ -104,6 +104,7 @@ def _by_wire(body: Mapping[str, Any], status: int | None) -> Failure:
     said = fence.line(str(body.get("message") or "the wire refused the call"), 600)
     listed = body.get("next_moves")
     moves = tuple(fence.line(str(move)) for move in listed) if isinstance(listed, list) else ()
+    code = BUDGET if code == CUT else code
     known = code if code in {BUDGET, CREDENTIAL, PRICE} else UNAVAILABLE
     forgot = code == CREDENTIAL
     again = status is not None and status >= 500 and not forgot

@@ -20,7 +20,7 @@ from boatwright.agents import endings, fence, sessions
 from boatwright.agents.protocol import Fitting, Host, RoundResult, StepRecord, Task
 from boatwright.agents.sessions import Session
 from boatwright.bottle import program
-from boatwright.bottle.protocol import WIRE_URL
+from boatwright.bottle.protocol import HOME, WIRE_URL
 from boatwright.bottle.telling import Lines
 from boatwright.values.clock import Ids, SystemIds
 from boatwright.values.process import ExecResult, Limits
@@ -34,6 +34,17 @@ NO_KEY = "the-wire-adds-it"
 """What programs get that insist on a key."""
 LONGEST = 4 << 20
 """Bytes of one line of output that are read as one."""
+TASK = ".boatwright/task.md"
+"""Where below HOME a program that cannot read its prompt from stdin finds it."""
+_ARGUMENT = 100_000
+"""Bytes; Linux takes 128 KiB as one argument."""
+
+
+def argument(prompt: str) -> str:
+    """A prompt as one argument. One too long for that is pointed to: whoever uses this lays :data:`TASK` too."""
+    if len(prompt.encode("utf-8", "replace")) > _ARGUMENT:
+        return f"Your task is in the file {HOME / TASK}. Read all of it first, then do it."
+    return prompt.replace("\0", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,7 @@ class Call:
     session: str
     resumes: bool
     url: str = WIRE_URL
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +80,9 @@ class Headless:
     """The command that installs it."""
     tested: ClassVar[tuple[str, ...]]
     """Versions whose default requests are known to pass the wire's strict mode."""
-    models: ClassVar[tuple[str, ...]]
+    models: tuple[str, ...]
     """Whose models it can ask, each in its own protocol. The scripted model answers in the first's."""
-    keeps: ClassVar[tuple[str, ...]]
+    keeps: tuple[str, ...]
     """Paths below HOME where its sessions are."""
     skills: ClassVar[str] = "skills"
     """The folder below HOME where it looks for skills."""
@@ -89,11 +101,22 @@ class Headless:
         return {}
 
     def arguments(self, call: Call) -> Sequence[str]:
-        """What follows its name; the prompt comes on its stdin."""
+        """What follows its name."""
         raise NotImplementedError
 
+    def stdin(self, call: Call) -> str:
+        """What it reads: its prompt, unless it takes that in another way."""
+        return call.prompt
+
+    def read(self, text: str) -> Iterable[Heard]:
+        """Read one line of its output. What raises here is a remark of the program's."""
+        line = json.loads(text)
+        if not isinstance(line, dict):
+            raise TypeError("no object")
+        return self.hear(line)
+
     def hear(self, line: Mapping[str, Any]) -> Iterable[Heard]:
-        """Read one JSON line of its output."""
+        """Read one JSON line of its output; a program of plain text has ``read`` instead."""
         raise NotImplementedError
 
     # --- a provider ---
@@ -111,7 +134,7 @@ class Headless:
 
     def fit(self, host: Host) -> Fitting:
         found = self.find(host)
-        return Fitting(found.binds, program=found.path)
+        return Fitting(found.binds, program=found.path, before=found.before)
 
     def find(self, host: Host) -> program.Program:
         """The program on this host. Raises ``errors.MissingPart`` with the remedy."""
@@ -163,15 +186,15 @@ class _Round:
         return await self._result(ended)
 
     def _call(self) -> Call:
-        wire = self._task.wire
-        return Call(wire.model.asked, wire.protocol, self._name, resumes=self._session is not None)
+        wire, resumes = self._task.wire, self._session is not None
+        return Call(wire.model.asked, wire.protocol, self._name, resumes, prompt=self._prompt(resumes))
 
     async def _program(self, call: Call) -> ExecResult:
         task, provider = self._task, self._provider
         lines = Lines(self._line, longest=LONGEST)
         ended = await task.bottle.exec(
-            [str(task.program), *provider.arguments(call)],
-            stdin=self._prompt(call).encode("utf-8", "replace"),
+            [*map(str, task.before), str(task.program), *provider.arguments(call)],
+            stdin=provider.stdin(call).encode("utf-8", "replace"),
             environment=provider.environment(call),
             limits=_limits(task),
             on_output=lines.feed,
@@ -179,9 +202,9 @@ class _Round:
         lines.end()
         return ended
 
-    def _prompt(self, call: Call) -> str:
+    def _prompt(self, resumes: bool) -> str:
         """What the run is told. A session that is lost begins again, with all that was asked."""
-        if not call.resumes:
+        if not resumes:
             return f"{self._task.system}\n\n{self._task.prompt or self._task.opening}"
         return self._task.prompt or INTERRUPTED
 
@@ -190,13 +213,11 @@ class _Round:
         whoever runs in the bottle may print anything.
         """
         try:
-            line = json.loads(text)
-            heard = tuple(self._provider.hear(line)) if isinstance(line, dict) else None
+            heard = tuple(self._provider.read(text))
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            heard = None
-        if heard is None:
             self._heard.remark(text)
-        for each in heard or ():
+            return
+        for each in heard:
             self._take(each)
 
     def _take(self, heard: Heard) -> None:
@@ -232,8 +253,9 @@ class _Round:
         refused = await self._task.wire.refused() if self._task.wire.refused else ()
         end = endings.read(self._provider.name, ended, self._heard, refused)
         return RoundResult(
-            end.stop, self._heard.last, self._steps, self._transcript(), detail=end.detail, moves=end.moves
-        )
+            end.stop, self._heard.last, self._steps, self._transcript(), detail=end.detail, moves=end.moves,
+            exit_code=ended.exit_code,
+        )  # fmt: skip
 
 
 def _limits(task: Task) -> Limits:

@@ -104,6 +104,8 @@ class Task:
     """Files of the agent's skills by path (``NAME/SKILL.md`` …), and whether each may be run."""
     session: bytes | None = None
     program: PurePosixPath | None = None
+    before: tuple[PurePosixPath, ...] = ()
+    """What the program is run by, where its first line cannot say so in a bottle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ class RoundResult:
     """One sentence for people when ``stop`` is not FINISHED."""
     moves: tuple[str, ...] = ()
     """What they can do about it."""
+    exit_code: int | None = None
+    """The program's own, where the agent is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,7 @@ class Fitting:
     binds: tuple[Bind, ...] = ()
     program: PurePosixPath | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    before: tuple[PurePosixPath, ...] = ()
 
 
 class Provider(Protocol):

@@ -1,8 +1,8 @@
 """A program of the host's, a coding agent above all, shown in a bottle read-only where the host has it.
 
 Four ways a host has one: under /usr, which every bottle sees; in some ``node_modules``, all of which is shown; in a
-prefix of its own (a venv, a tool directory); or as one file. Where a bottle's uid cannot go, what would be shown
-is copied once into the state directory.
+prefix of its own (a venv); or as one file. Where a bottle's uid cannot go, what would be shown is copied once into
+the state directory. A venv's script names an interpreter by its path on the host, so it is run by that of the venv.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from boatwright import errors
+from boatwright.bottle import venv
 from boatwright.bottle.binary import reachable
 from boatwright.bottle.protocol import Bind
 
@@ -29,17 +30,24 @@ _LEVELS = 4
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program as a bottle has it: its path inside, and what must be bound for that. ``host`` is the file found."""
+    """A program as a bottle has it: its path inside, and what must be bound for that. ``host`` is the file found;
+    ``before`` is what it must be run by.
+    """
 
     path: PurePosixPath
     binds: tuple[Bind, ...]
     host: Path
+    before: tuple[PurePosixPath, ...] = ()
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        return tuple(map(str, (*self.before, self.path)))
 
 
 def find(name: str, environment: Mapping[str, str], *, uid: int, shelf: Path, remedy: str) -> Program:
     """The program ``name`` of this host's PATH, ready to be bound into a bottle that runs as ``uid``.
 
-    Raises ``errors.MissingPart`` with ``remedy`` when PATH has none.
+    Raises ``errors.MissingPart`` with ``remedy`` when PATH has none, or the interpreter of its venv cannot be shown.
     """
     found = shutil.which(name, path=environment.get("PATH", os.defpath))
     if found is None:
@@ -52,8 +60,30 @@ def find(name: str, environment: Mapping[str, str], *, uid: int, shelf: Path, re
         return Program(PurePosixPath(inside), (), program)
     shown = _shown(program)
     source = shown if _readable(shown, program, uid) else _shelved(shown, program, shelf)
-    target = PLACE / name / shown.name
-    return Program(target / program.relative_to(shown), (Bind(source, target),), program)
+    target = PLACE / Path(name).name / shown.name
+    bind, path = Bind(source, target), target / program.relative_to(shown)
+    python = venv.interpreter(program, shown)
+    if python is None:
+        return Program(path, (bind,), program)
+    base = _base(name, python, shown, uid)
+    return Program(path, (bind, *base), program, (target / "bin" / python.name,))
+
+
+def _base(name: str, python: Path, prefix: Path, uid: int) -> tuple[Bind, ...]:
+    """What a venv's interpreter needs besides the venv: nothing where the system's is its base."""
+    base = venv.base(python, prefix)
+    if base is None or base.is_relative_to("/usr"):
+        return ()
+    real = base.resolve()
+    if not reachable(real, uid, want=stat.S_IXOTH):
+        raise errors.MissingPart(
+            f"'{name}' runs on the interpreter {base}, where a bottle cannot go",
+            subject=name,
+            next_moves=(f"install '{name}' in a venv of the system's: /usr/bin/python3 -m venv DIRECTORY",),
+        )
+    return (
+        () if real.is_relative_to("/usr") else (Bind(real.parent.parent, PurePosixPath(base.parent.parent)),)
+    )
 
 
 def version(name: str, environment: Mapping[str, str]) -> str | None:
@@ -61,7 +91,11 @@ def version(name: str, environment: Mapping[str, str]) -> str | None:
     found = shutil.which(name, path=environment.get("PATH", os.defpath))
     if found is None:
         return None
-    for folder in list(Path(found).resolve().parents)[:_LEVELS]:
+    program = Path(found).resolve()
+    prefix = venv.prefix_of(program)
+    if prefix is not None:
+        return venv.version(prefix, program.name)
+    for folder in list(program.parents)[:_LEVELS]:
         with contextlib.suppress(OSError, ValueError):
             told = json.loads((folder / "package.json").read_text("utf-8"))
             if isinstance(told, dict) and "version" in told:
@@ -74,10 +108,7 @@ def _shown(program: Path) -> Path:
     outermost = next((each for each in reversed(program.parents) if each.name == MODULES), None)
     if outermost is not None:
         return outermost
-    prefix = program.parent.parent
-    if program.parent.name == "bin" and (prefix / "pyvenv.cfg").is_file():
-        return prefix
-    return program
+    return venv.prefix_of(program) or program
 
 
 def _readable(shown: Path, program: Path, uid: int) -> bool:

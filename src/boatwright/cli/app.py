@@ -23,6 +23,7 @@ from boatwright.cli import (
     plan,
     pr,
     show,
+    wire,
 )
 from boatwright.cli import (
     run as run_command,
@@ -53,6 +54,7 @@ app.command("events")(events.events)
 app.command("cancel")(control.cancel)
 app.command("resume")(control.resume)
 app.command("retry")(control.retry)
+app.command("cut")(wire.cut)
 app.command("gc")(admin.gc)
 app.command("doctor")(admin.doctor)
 app.command("worker")(control.worker)
@@ -61,6 +63,7 @@ app.add_typer(issue.app, name="issue")
 app.add_typer(pr.app, name="pr")
 app.add_typer(plan.app, name="plan")
 app.add_typer(budget.app, name="budget")
+app.add_typer(wire.app, name="wire")
 app.add_typer(agent.app, name="agent")
 app.add_typer(bottle.app, name="bottle")
 

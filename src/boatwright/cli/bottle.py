@@ -1,4 +1,4 @@
-"""``boatwright bottle``: what a bottle would be made of, and where each value came from."""
+"""``boatwright bottle``: the group; and what a bottle would be made of, and where each value came from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from boatwright.cli import agent, common
+from boatwright.cli import agent, bottle_look, bottle_verify, bottle_work, common
 from boatwright.cli.safe import one_line
 from boatwright.config import policy as policy_module
 from boatwright.config.effective import Flags
@@ -21,6 +21,14 @@ Bottles = Annotated[
     typer.Option("--bottle", help="A bottle, in place of the agent's own; again for more, later wins."),
 ]
 WIDEST = 48
+app.command("start")(bottle_work.start)
+app.command("list")(bottle_look.list_)
+app.command("logs")(bottle_look.logs)
+app.command("exec")(bottle_look.exec_)
+app.command("freeze")(bottle_look.freeze)
+app.command("resume")(bottle_work.resume)
+app.command("destroy")(bottle_look.destroy)
+app.command("verify")(bottle_verify.verify)
 
 
 @app.command("explain")

@@ -41,6 +41,16 @@ def opened() -> Iterator[tuple[House, Engine]]:
         house.close()
 
 
+@contextmanager
+def housed() -> Iterator[House]:
+    """The house alone, for a command that leaves executions be."""
+    house = House.open(producer="cli")
+    try:
+        yield house
+    finally:
+        house.close()
+
+
 def wait(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run one coroutine; the only place where a command enters the event loop."""
     return asyncio.run(coroutine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from functools import singledispatch
 
@@ -13,6 +14,7 @@ from boatwright.values import events
 from boatwright.values.event import Event
 from boatwright.values.events import Payload
 from boatwright.values.execution import ExecutionView
+from boatwright.values.models import Models
 from boatwright.values.proof import Run
 
 LINES = 40
@@ -45,6 +47,21 @@ def tell(house: House, view: ExecutionView) -> None:
     for event in house.ledger.events.stream(view.id):
         _heading(event)
         line(event.payload, page)
+    _who_answered(house, view)
+
+
+def _who_answered(house: House, view: ExecutionView) -> None:
+    """Of several models: how many calls each answered. Those of one model are all its own."""
+    if not Models.parse(view.model).chain:
+        return
+    calls = [
+        e.payload for e in house.ledger.events.stream(view.id) if isinstance(e.payload, events.ModelCalled)
+    ]
+    answered = Counter(call.model for call in calls if 200 <= call.status < 300)
+    if answered:
+        common.say(
+            "\nanswered by " + ", ".join(f"{model} ({times} calls)" for model, times in answered.items())
+        )
 
 
 def _heading(event: Event) -> None:

@@ -15,7 +15,7 @@ from boatwright.workflows.engine import Engine
 
 app = typer.Typer(no_args_is_help=True, help="Ask for a plan, and nothing else.")
 Repo = Annotated[str, typer.Option("--repo", help="The repository: a path (its HEAD) or a URL.")]
-Model = Annotated[str | None, typer.Option("--model", help="anthropic:NAME, openai:NAME or scripted:FILE.")]
+Model = Annotated[str | None, typer.Option("--model", help="As for run.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 

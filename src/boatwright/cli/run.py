@@ -26,7 +26,12 @@ def run(
     ] = None,
     test: Annotated[str | None, typer.Option("--test", help="Command that runs the tests.")] = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="anthropic:NAME, openai:NAME or scripted:FILE.")
+        str | None,
+        typer.Option(
+            "--model",
+            help="anthropic:NAME, openai:NAME, gemini:NAME or scripted:FILE; several, joined by commas, stand in "
+            "for each other in that order.",
+        ),
     ] = None,
     agent: Annotated[
         str | None,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import inspect
+from types import UnionType
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -71,13 +72,19 @@ def _doc(model: type[BaseModel]) -> str:
 def _rows(model: type[BaseModel], prefix: str) -> list[str]:
     rows = []
     for name, field in model.model_fields.items():
-        inner = field.annotation
+        inner = _inner(field.annotation)
         if isinstance(inner, type) and issubclass(inner, Block):
             rows += _rows(inner, f"{prefix}{name}.")
         else:
             kind = "refused: not enforced by this release" if inner is NONE else _type(inner)
             rows.append(f"| `{prefix}{name}` | {kind} | {_default(field)} |")
     return rows
+
+
+def _inner(annotation: Any) -> Any:
+    """A block that may be left out is shown as the block it is."""
+    named = [each for each in get_args(annotation) if each is not NONE]
+    return named[0] if get_origin(annotation) is UnionType and len(named) == 1 else annotation
 
 
 def _type(annotation: Any) -> str:
@@ -95,6 +102,8 @@ def _type(annotation: Any) -> str:
 
 
 def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
     value = to_jsonable_python(field.get_default(call_default_factory=True))
     if value is None:
         return "—"

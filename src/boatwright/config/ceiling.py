@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from boatwright import errors
 from boatwright.config.policy import Block, Budget, NetworkPolicy, Pattern
 from boatwright.config.units import Bytes, NotEnforced, Seconds
+from boatwright.values.models import Models as ModelList
 from boatwright.values.process import Limits
 from boatwright.values.usage import Cap, ModelRef
 
@@ -77,7 +78,10 @@ class Models(Block):
     @classmethod
     def _is_a_model(cls, value: str | None) -> str | None:
         if value is not None:
-            _model(value)
+            try:
+                ModelList.parse(value)
+            except errors.BadInput as error:
+                raise ValueError(str(error)) from None
         return value
 
     @field_validator("prices")
@@ -93,6 +97,16 @@ def _model(text: str) -> ModelRef:
         return ModelRef.parse(text)
     except errors.BadInput as error:
         raise ValueError(str(error)) from None
+
+
+SecretReference = Annotated[str, StringConstraints(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:[^\x00\n]+)$")]
+"""Where a secret is (``config.secrets``): ``env:NAME`` or ``file:PATH``."""
+
+
+class Logins(Block):
+    """Subscriptions the wire uses in place of a key: where the token is, never the token."""
+
+    claude: SecretReference | None = None
 
 
 class Uids(Block):
@@ -136,6 +150,7 @@ class Settings(Block):
     limits: LimitsSetting = LimitsSetting()
     network: NetworkSetting = NetworkSetting()
     models: Models = Models()
+    logins: Logins = Logins()
     uids: Uids | None = None
     git: GitIdentity = GitIdentity()
     retention: Retention = Retention()

@@ -13,10 +13,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from boatwright import errors
 from boatwright.config import strict_yaml
 from boatwright.config.ceiling import Email, PersonName
+from boatwright.config.command import Command
 from boatwright.config.policy import Block, Budget, LimitsPolicy, Line, NetworkPolicy, Pattern
 from boatwright.config.strict_yaml import Place
 from boatwright.config.units import NotEnforced
-from boatwright.values.usage import ModelRef
+from boatwright.values.models import Models
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 NAME_RULE = "a name is made of a-z, 0-9 and '-', begins with a letter, and has at most 63 characters"
@@ -96,7 +97,7 @@ def _words(value: Any) -> str:
 
 def _model(value: str) -> str:
     try:
-        ModelRef.parse(value)
+        Models.parse(value)
     except errors.BadInput as error:
         raise ValueError(str(error)) from None
     return value
@@ -131,6 +132,7 @@ class AgentHead(Block):
     skills: Names = ()
     budget: Budget | None = None
     git: GitBlock = GitBlock()
+    command: Command | None = None
     color: Color | None = None
 
 

@@ -15,7 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from boatwright import errors
 from boatwright.config import strict_yaml
 from boatwright.config.units import Bytes, NotEnforced, Seconds
-from boatwright.values.usage import Cap, ModelRef
+from boatwright.values.models import ELSEWHERE, Models
+from boatwright.values.usage import Cap
 
 FILE = ".boatwright.yml"
 SCHEMA_VERSION = 1
@@ -187,11 +188,13 @@ class Policy(Block):
         if value is None:
             return None
         try:
-            known = ModelRef.parse(value).provider != "scripted"
-        except errors.BadInput:
+            known = Models.parse(value).main.provider != "scripted"
+        except errors.BadInput as error:
+            if "," in value or value.partition(":")[0] in ELSEWHERE:
+                raise ValueError(str(error)) from None
             known = False
         if not known:
-            raise ValueError("should be anthropic:NAME or openai:NAME")
+            raise ValueError("should be anthropic:NAME, openai:NAME or gemini:NAME")
         return value
 
     @property

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from boatwright import errors
 from boatwright.config import front_matter, strict_yaml
 from boatwright.config.manifest import Agent, AgentHead, Bottle, BottleHead, Head, Manifest, Where
 
 _IN_A_BOTTLE = "write it in a bottle (bottles/NAME.md), and name that under 'bottles:'"
 _IN_AN_AGENT = "write it in an agent (agents/NAME.md)"
+_COMMAND = "command"
 _BELOW = "write it as text below the second line ---"
 ELSEWHERE: Mapping[type, Mapping[str, str]] = {
     AgentHead: {
@@ -42,9 +44,25 @@ def agent(data: bytes, *, name: str, where: Where, file: str) -> Agent:
         raise read.refuse(
             ("model",),
             "'model' names a scripted model, and that is a file of the host",
-            "write anthropic:NAME or openai:NAME",
+            "write anthropic:NAME, openai:NAME or gemini:NAME",
         )
+    if (read.head.command is None) == (read.head.provider == _COMMAND):
+        raise _unfit(read)
     return read
+
+
+def _unfit(read: Agent) -> errors.BadPolicy:
+    if read.head.command is None:
+        return read.refuse(
+            ("provider",),
+            "'provider: command' needs to be told which program",
+            "write 'command: {run: [PROGRAM]}'",
+        )
+    return read.refuse(
+        ("command",),
+        "'command' is for the provider of that name",
+        f"write 'provider: {_COMMAND}', or remove 'command'",
+    )
 
 
 def bottle(data: bytes, *, name: str, where: Where, file: str) -> Bottle:

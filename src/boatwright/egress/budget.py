@@ -84,6 +84,15 @@ class Standing:
     held_usd: Decimal
     held_tokens: int
 
+    @property
+    def left(self) -> Cap:
+        """What may still be held; None of a unit without a limit, below zero never."""
+        usd, tokens = self.cap.usd, self.cap.tokens
+        return Cap(
+            usd=None if usd is None else max(Decimal(0), usd - self.used_usd - self.held_usd),
+            tokens=None if tokens is None else max(0, tokens - self.used_tokens - self.held_tokens),
+        )
+
 
 class Budgets:
     """One budgets database. Safe to share by threads."""
@@ -202,6 +211,16 @@ class Budgets:
         with self.database.read() as connection:
             return [_standing(one) for one in _capped(connection, _scope(scope), key, self._day())]
 
+    def standings(self) -> list[Standing]:
+        """Every cap that somebody set, and the host's, as it stands now; the widest scope first."""
+        with self.database.read() as connection:
+            found = {(_scope(row[0]), str(row[1])) for row in connection.execute(text(_CAPPED))}
+            order = list(Scope)
+            named = sorted(found | {(Scope.HOST, HOST)}, key=lambda one: (-order.index(one[0]), one[1]))
+            return [
+                _standing(one) for scope, key in named for one in _capped(connection, scope, key, self._day())
+            ]
+
     def used(self, scope: Scope | str, key: str, *, day: str = "") -> tuple[Amount, Amount]:
         """What a scope has used and holds, capped or not; ``day`` empty is all time."""
         with self.database.read() as connection:
@@ -317,4 +336,5 @@ VALUES (:scope, :key, :period, :usd, :tokens, :hard)
 ON CONFLICT (scope, key, period) DO UPDATE
 SET usd = excluded.usd, tokens = excluded.tokens, hard = excluded.hard"""
 _DROP_CAP = "DELETE FROM budget_caps WHERE scope = :scope AND key = :key AND period = :period"
+_CAPPED = "SELECT DISTINCT scope, key FROM budget_caps"
 _USAGE = "SELECT * FROM budget_usage WHERE execution = :execution AND id > :after ORDER BY id"

@@ -180,6 +180,11 @@ class WireClient:
         rows = await asyncio.to_thread(self._rows)
         return await asyncio.to_thread(rows.denials, wire)
 
+    async def denials_of(self, execution: str) -> list[Denial]:
+        """What all wires of an execution refused, counted by target; closed ones included."""
+        rows = await asyncio.to_thread(self._rows)
+        return await asyncio.to_thread(rows.denials_of, execution)
+
     async def prune_denials(self, before: datetime) -> int:
         """Forget what closed wires refused before ``before``; returns how many rows that were."""
         rows = await asyncio.to_thread(self._rows)

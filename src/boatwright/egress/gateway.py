@@ -3,6 +3,9 @@
 What an outcome costs: the provider's own figures where it gave them completely; nothing where it answered
 an error before generating (4xx, or 5xx with an error body in JSON) or was never reached; the whole
 reservation otherwise.
+
+A wire may name models that stand in for the first: when one is limited (429), unwell (5xx) or away, and the
+client has not heard a byte, the next is asked, under a reservation of its own.
 """
 
 from __future__ import annotations
@@ -11,30 +14,28 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import h11
 
 from boatwright import errors
+from boatwright.egress import call as call_module
 from boatwright.egress import http1, meter, prices
 from boatwright.egress import inbound as inbound_module
 from boatwright.egress.answer import Refused
-from boatwright.egress.booking import Outcome, Reserve
+from boatwright.egress.booking import Reserve
+from boatwright.egress.call import Call
 from boatwright.egress.hold import Hold, Office
 from boatwright.egress.inbound import Inbound
 from boatwright.egress.meter import protocol as protocol_module
-from boatwright.egress.meter.protocol import Ask, Body, Reading
+from boatwright.egress.meter.protocol import Ask
 from boatwright.egress.meter.protocol import Protocol as Metered
 from boatwright.egress.relay import Answer, Relay
-from boatwright.egress.spec import Upstream, WireSpec
+from boatwright.egress.spec import LOGINS, Upstream, WireSpec
 from boatwright.egress.upstream import Cut, Link, NoAnswer, NotSent, Origin, Pool, Unreachable, origin
-from boatwright.rules import pricing
-from boatwright.rules.bound import Bound
 from boatwright.rules.bound import Refusal as Unbounded
-from boatwright.rules.budget import Need
 from boatwright.rules.pricing import Price
 from boatwright.values.clock import Ids
-from boatwright.values.usage import Usage
 
 
 class House(Office, Protocol):
@@ -58,19 +59,14 @@ class House(Office, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A request that passed every rule but the budget's."""
+class Asked:
+    """What a client asked for, as it came: from it a call is made for each model that is tried."""
 
-    protocol: Metered
-    body: Body
-    raw: bytes
-    """The body as its bytes were counted."""
-    bound: Bound
+    wire: WireSpec
+    request: h11.Request
     upstream: Upstream
-    target: str
-    passed: tuple[tuple[str, str], ...]
-    price: Price | None
-    asked_usage: bool
+    query: str
+    raw: bytes
 
 
 def allowed(wire: WireSpec) -> tuple[str, ...]:
@@ -99,48 +95,48 @@ class Gateway:
         if request.method != b"POST":
             raise Refused("method", f"{path} takes POST", allowed=allowed(wire))
         raw = inbound_module.decode(await client.body(), inbound_module.header(request, b"content-encoding"))
-        call = self._judge(wire, metered, upstream, raw=raw, request=request, query=query)
-        await self._house.check_frozen(wire.pricing(metered.side), call.bound.model)
-        await self._carry(wire, call, client)
+        asked = Asked(wire, request, upstream, query, raw)
+        call = self._judge(asked, metered)
+        if wire.models and call.bound.model not in wire.models:
+            raise Refused(
+                "model",
+                f"the model {call.bound.model} is not allowed on this wire",
+                allowed=wire.models,
+                target=call.bound.model,
+            )
+        await self._carry(asked, call, client)
 
     # --- before the budget -------------------------------------------------------------------------------
 
-    def _judge(
-        self,
-        wire: WireSpec,
-        metered: Metered,
-        upstream: Upstream,
-        *,
-        raw: bytes,
-        request: h11.Request,
-        query: str,
-    ) -> Call:
+    def _judge(self, asked: Asked, metered: Metered, model: str = "") -> Call:
+        """The call, judged by every rule but the budget's; asked of ``model`` where that is not the client's."""
+        wire = asked.wire
         try:
-            body = protocol_module.parse(raw)
+            body = protocol_module.parse(asked.raw)
+            if model:
+                metered, body = call_module.renamed(metered, body, model)
             asked_usage = bool(protocol_module.mapping(body.get("stream_options")).get("include_usage"))
             ask = Ask(wire.pricing(metered.side), wire.allow_fields)
             bound = metered.bound(body, ask)
             counted = ask.sent or protocol_module.encode(body)
         except Unbounded as refusal:
             raise Refused(refusal.code, str(refusal), next_moves=refusal.next_moves) from refusal
-        if wire.models and bound.model not in wire.models:
-            raise Refused(
-                "model",
-                f"the model {bound.model} is not allowed on this wire",
-                allowed=wire.models,
-                target=bound.model,
-            )
         return Call(
             protocol=metered,
             body=body,
             raw=counted,
             bound=bound,
-            upstream=upstream,
-            target=metered.path + (f"?{query}" if query else ""),
-            passed=_passed(request, metered),
-            price=prices.find(wire.pricing(metered.side), bound.model, self._house.clock.now(), wire.prices),
+            upstream=asked.upstream,
+            target=metered.path + (f"?{asked.query}" if asked.query else ""),
+            passed=call_module.passed(asked.request, metered),
+            price=self._price(wire, asked.upstream, metered.side, bound.model),
             asked_usage=asked_usage,
         )
+
+    def _price(self, wire: WireSpec, upstream: Upstream, side: str, model: str) -> Price | None:
+        if upstream.login:
+            return None  # a subscription is not billed by the token
+        return prices.find(wire.pricing(side), model, self._house.clock.now(), wire.prices)
 
     async def _count(self, field: str, request: h11.Request, client: Inbound) -> None:
         """An estimate of our own, three bytes a token: never sent, never billed; it decides nothing here."""
@@ -153,25 +149,54 @@ class Gateway:
 
     # --- the call ----------------------------------------------------------------------------------------
 
-    async def _carry(self, wire: WireSpec, call: Call, client: Inbound) -> None:
+    async def _carry(self, asked: Asked, call: Call, client: Inbound) -> None:
+        """Ask the model, then each that stands in for it, until one answers or none is left.
+
+        Each attempt is a reservation of its own: one that does not fit the budget ends it with that refusal.
+        """
+        metered = call.protocol
+        rest = list(asked.wire.stand_ins(call.bound.model))
+        while (why := await self._attempt(asked.wire, call, client, spare=bool(rest))) is not None:
+            model, call = call.bound.model, self._judge(asked, metered, rest.pop(0))
+            wire = asked.wire
+            self._house.note(
+                "fallback", wire=wire.id, execution=wire.execution, model=model, to=call.bound.model, why=why
+            )
+            if client.gone:
+                raise inbound_module.Gone
+
+    async def _attempt(self, wire: WireSpec, call: Call, client: Inbound, *, spare: bool) -> str | None:
+        """One reservation and what became of it; with a model to spare, why this one could not answer.
+
+        The client has heard nothing then. Once a byte of an answer went to it, nothing is tried again.
+        """
+        await self._house.check_frozen(wire.pricing(call.protocol.side), call.bound.model)
         key = self._house.key(wire, call.upstream)
         where = origin(call.upstream)
         started = self._house.clock.monotonic()
         async with Hold(self._house, self._reserve(wire, call)) as hold:
-            link = await self._send(where, call, key, hold)
-            answer = await Relay(link, client, call.protocol, call.asked_usage).run(hold, self._outcome(call))
+            try:
+                link = await self._send(where, call, key, hold)
+                away = spare and await _turned_away(link)
+            except Refused as refused:
+                if spare and refused.code == "upstream":
+                    return str(refused)
+                raise
+            relay = Relay(link, client, call.protocol, call.asked_usage, mute=away)
+            answer = await relay.run(hold, call.outcome)
             self._after(link, answer)
             if hold.above:
                 self._house.freeze(wire.pricing(call.protocol.side), call.bound.model)
         self._note(wire, call, hold, answer, self._house.clock.monotonic() - started)
         if answer.client_gone:
             raise inbound_module.Gone
+        return f"status {answer.status}" if away else None
 
     def _reserve(self, wire: WireSpec, call: Call) -> Reserve:
         return Reserve(
             id=self._house.ids.event_id(),
             payer=wire.payer,
-            need=_need(call.bound, call.price),
+            need=call.need,
             at=self._house.clock.now(),
             owner=self._house.owner,
             wire=wire.id,
@@ -179,7 +204,7 @@ class Gateway:
             provider=wire.pricing(call.protocol.side),
             model=call.bound.model,
             prices=prices.as_json(call.price),
-            price_table=call.price.table if call.price else "",
+            price_table=call.price_table,
         )
 
     async def _send(self, where: Origin, call: Call, key: str | None, hold: Hold) -> Link:
@@ -188,12 +213,9 @@ class Gateway:
         A kept connection that went away before the whole call had left is replaced, once. After that the provider
         may have done the work: the call is charged, and its client decides whether to ask again.
         """
-        raw = call.raw
-        if hold.answer_tokens != call.bound.most:
-            call.protocol.limit(call.body, hold.answer_tokens)
-            raw = protocol_module.encode(call.body)
+        raw = call.limited(hold.answer_tokens)
         try:
-            request = http1.post(where.target(call.target), _headers(where, call, key, len(raw)), raw)
+            request = http1.post(where.target(call.target), call.headers(where, key, len(raw)), raw)
         except ValueError as error:
             raise Refused("credential", "the key of this wire holds what cannot stand in a header") from error
         for fresh in (False, True):
@@ -222,20 +244,6 @@ class Gateway:
             return link
         raise Refused("upstream", "the model provider closes every connection without an answer")
 
-    def _outcome(self, call: Call) -> Any:
-        """How an answer's status and reading become an outcome."""
-
-        def outcome(status: int, reading: Reading | None, refused: bool) -> Outcome:
-            if reading is not None:
-                return Outcome(
-                    "provider", status, reading.usage, _usd(call, reading), reading.cache_write_long
-                )
-            if refused:
-                return Outcome("provider", status, Usage())
-            return Outcome("estimate", status)
-
-        return outcome
-
     def _after(self, link: Link, answer: Answer) -> None:
         if answer.whole:
             self._house.pool.give_back(link)
@@ -247,6 +255,7 @@ class Gateway:
             "called",
             wire=wire.id,
             execution=wire.execution,
+            purpose=wire.purpose,
             model=call.bound.model,
             status=answer.status,
             source=answer.source,
@@ -258,39 +267,17 @@ class Gateway:
         )
 
 
-def _usd(call: Call, reading: Reading) -> int:
-    if call.price is None:
-        return 0  # only token budgets let an unpriced model through
-    return pricing.cost(call.price, reading.usage, cache_write_long=reading.cache_write_long)
-
-
-def _need(bound: Bound, price: Price | None) -> Need:
-    sent = answer = None
-    if price is not None:
-        per_sent, answer = pricing.dearest(price, bound.sent_tokens, bound.writes)
-        sent = per_sent * bound.sent_tokens
-    return Need(bound.sent_tokens, bound.most, bound.least, bound.answers, sent, answer)
-
-
-def _passed(request: h11.Request, metered: Metered) -> tuple[tuple[str, str], ...]:
-    """The client's headers that go on; everything else, its keys and cookies first of all, stays here."""
-    names = metered.passed_headers | {"user-agent", "accept"}
-    return tuple(
-        (name.decode(), value.decode("latin-1")) for name, value in request.headers if name.decode() in names
-    )
-
-
-def _headers(where: Origin, call: Call, key: str | None, length: int) -> list[tuple[str, str]]:
-    headers = [
-        ("host", where.authority),
-        *call.passed,
-        ("content-type", "application/json"),
-        ("content-length", str(length)),
-        ("accept-encoding", "identity"),
-    ]
-    if key is not None:
-        headers.append((call.protocol.key_header, call.protocol.key_prefix + key))
-    return headers
+async def _turned_away(link: Link) -> bool:
+    """Whether the provider is limited (429) or unwell (5xx, 529 among them): another model may do better."""
+    try:
+        status = (await link.head()).status
+    except Cut as error:
+        link.close()
+        raise Refused("upstream", "the model provider broke off its answer") from error
+    except BaseException:
+        link.close()
+        raise
+    return status == 429 or status >= 500
 
 
 def check(spec: WireSpec, at: datetime) -> None:
@@ -300,6 +287,10 @@ def check(spec: WireSpec, at: datetime) -> None:
             known = ", ".join(sorted(meter.SIDES))
             raise errors.BadInput(
                 f"the wire does not speak {one.protocol!r}; it speaks {known}", subject=one.protocol
+            )
+        if one.login and LOGINS.get(one.login) != one.protocol:
+            raise errors.BadInput(
+                f"the wire knows no {one.login!r} login for {one.protocol}", subject=one.login
             )
         origin(one)
     own: Mapping[str, Mapping[str, str]] = spec.prices

@@ -147,6 +147,11 @@ class Inbound:
         return bytes(self._h11.trailing_data[0])
 
     @property
+    def gone(self) -> bool:
+        """Whether the client has hung up, as far as can be seen without reading."""
+        return self.reader.at_eof() or self.writer.is_closing()
+
+    @property
     def reusable(self) -> bool:
         return not self._suspect and self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
 

@@ -55,7 +55,8 @@ class Lanes:
             if request is None:
                 return False
             if wire.is_cut:
-                raise Refused("cut", "this wire has been cut", next_moves=("ask the operator",))
+                moves = ("boatwright budget raise EXECUTION 5usd", "boatwright resume EXECUTION")
+                raise Refused("cut", "this wire has been cut", next_moves=moves, target="wire")
             await self._dispatch(wire, request, client)
         except Refused as refused:
             self._deny(wire, refused)

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 from boatwright.values.clock import Clock
 
 LARGEST = 16 << 20
 _LONGEST_FIELD = 300
+
+
+def read(path: Path, what: Collection[str]) -> Iterator[dict[str, Any]]:
+    """The lines of these kinds that are still kept, oldest first."""
+    for file in (path.with_suffix(".log.1"), path):
+        try:
+            lines = file.read_text("utf-8", "replace").splitlines()
+        except FileNotFoundError:
+            continue
+        for line in lines:
+            with contextlib.suppress(ValueError):  # the last one may be cut short
+                row = json.loads(line)
+                if row.get("what") in what:
+                    yield row
 
 
 class Log:

@@ -217,6 +217,7 @@ class Proxy:
                 {
                     "id": wire.spec.id,
                     "execution": wire.spec.execution,
+                    "bottle": wire.spec.bottle,
                     "purpose": wire.spec.purpose,
                     "network": wire.spec.network,
                     "connections": len(wire.connections),

@@ -63,13 +63,16 @@ class _Detached:
 
 
 class Relay:
-    """One answer. Use once."""
+    """One answer. Use once. ``mute``: it is read and settled, and the client hears nothing of it."""
 
-    def __init__(self, link: Link, client: Inbound, protocol: Protocol, asked_usage: bool) -> None:
+    def __init__(
+        self, link: Link, client: Inbound, protocol: Protocol, asked_usage: bool, *, mute: bool = False
+    ) -> None:
         self._link = link
         self._client = client
         self._protocol = protocol
         self._asked_usage = asked_usage
+        self._mute = mute
         self._answer = Answer()
         self._until: float | None = None
 
@@ -178,7 +181,7 @@ class Relay:
         return await self._link.data(seconds)
 
     async def _to_client(self, *events: h11.Event) -> None:
-        if self._answer.client_gone:
+        if self._answer.client_gone or self._mute:
             return
         try:
             await self._client.send(*events)

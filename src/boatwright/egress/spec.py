@@ -19,16 +19,25 @@ DEFAULT_BASES = {
     "gemini": "https://generativelanguage.googleapis.com",
 }
 """Where a protocol's provider is, when neither address nor socket is given."""
+COMPATIBLE = "/v1beta/openai"
+"""Below which Gemini's provider speaks Chat Completions."""
+
+LOGINS = {"claude": "anthropic"}
+"""Subscriptions whose token the wire can add, and the protocol each is for."""
 
 
 @dataclass(frozen=True)
 class Upstream:
-    """Where calls of one protocol go: an address or a unix socket, and the reference of the key to add."""
+    """Where calls of one protocol go: an address or a unix socket, and the reference of the key to add.
+
+    ``login`` names the subscription the secret belongs to (:data:`LOGINS`); empty: it is an API key.
+    """
 
     protocol: str
     base_url: str = ""
     socket: str = ""
     secret: str | None = None
+    login: str = ""
 
     @property
     def base(self) -> str:
@@ -43,7 +52,8 @@ class WireSpec:
     an operator named, and so may lead to private addresses. ``prices`` are the operator's, by model name:
     dollars per million tokens by kind (input, output, cache_read, cache_write, cache_write_long).
     ``allow_fields`` are request fields, tool types and block types let through although their cost is not
-    bounded by the request.
+    bounded by the request. ``fallback`` are models tried in order: a call for the first of them is asked of
+    the next when the one before is overloaded, limited or away.
     """
 
     id: str
@@ -61,6 +71,7 @@ class WireSpec:
     parent: str = ""
     prices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     allow_fields: tuple[str, ...] = ()
+    fallback: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _ID.match(self.id):
@@ -76,6 +87,10 @@ class WireSpec:
     def upstream(self, protocol: str) -> Upstream | None:
         return next((one for one in self.upstreams if one.protocol == protocol), None)
 
+    def stand_ins(self, model: str) -> tuple[str, ...]:
+        """Who is asked in turn when ``model`` cannot answer."""
+        return self.fallback[1:] if self.fallback[:1] == (model,) else ()
+
     def pricing(self, protocol: str) -> str:
         """Whose price list applies."""
         return self.provider or {"gemini": "google"}.get(protocol, protocol)
@@ -88,6 +103,6 @@ def to_json(spec: WireSpec) -> str:
 def from_json(text: str) -> WireSpec:
     row: dict[str, Any] = json.loads(text)
     row["upstreams"] = tuple(Upstream(**one) for one in row.get("upstreams", ()))
-    for name in ("models", "hosts", "private_hosts", "allow_fields"):
+    for name in ("models", "hosts", "private_hosts", "allow_fields", "fallback"):
         row[name] = tuple(row.get(name, ()))
     return WireSpec(**row)

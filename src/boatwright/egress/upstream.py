@@ -22,7 +22,7 @@ from boatwright import errors
 from boatwright.egress import http1, sockets
 from boatwright.egress.chunks import Broken, Chunks
 from boatwright.egress.http1 import Head
-from boatwright.egress.spec import Upstream
+from boatwright.egress.spec import COMPATIBLE, Upstream
 
 CONNECT_SECONDS = 15.0
 ANSWER_SECONDS = 600.0
@@ -61,8 +61,8 @@ class Origin:
     prefix: str = ""
 
     def target(self, path: str) -> str:
-        """``path`` below this origin's own path; a base address may or may not say ``/v1`` itself."""
-        if self.prefix.endswith("/v1") and path.startswith("/v1/"):
+        """``path`` below this origin's own path; a base address may or may not say its version itself."""
+        if self.prefix.endswith(("/v1", COMPATIBLE)) and path.startswith("/v1/"):
             return self.prefix + path[3:]
         return self.prefix + path
 
@@ -117,6 +117,7 @@ class Link:
         self._reader = reader
         self._writer = writer
         self._heard = False
+        self._told: Head | None = None
         # A drained writer has given everything to the kernel: what fails before that was not sent whole.
         sockets.write_at_once(writer)
         self._rest = b""
@@ -129,6 +130,7 @@ class Link:
     async def send(self, request: bytes) -> None:
         """Send one request whole; ``NotSent`` when the connection goes away before all of it has left."""
         self._heard = False
+        self._told = None
         try:
             self._writer.write(request)
             await sockets.drain(self._writer, ANSWER_SECONDS)
@@ -145,13 +147,16 @@ class Link:
             raise NoAnswer
 
     async def head(self) -> Head:
-        """The answer's status and headers."""
+        """The answer's status and headers; asked again, the same."""
+        if self._told is not None:
+            return self._told
         while (head := await self._head()).status < 200:
             if head.status == 101:
                 raise Cut  # nobody asked for another protocol
         self._chunks = Chunks() if head.chunked else None
         self._left = None if head.chunked else head.length
         self._keeps = head.keeps and (head.chunked or head.length is not None)
+        self._told = head
         return head
 
     async def _head(self) -> Head:

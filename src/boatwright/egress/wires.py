@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from boatwright import errors
 from boatwright.config.paths import StateDir
@@ -95,18 +96,24 @@ class Wires:
     def denials(self, wire: str) -> list[Denial]:
         with self._database.read() as connection:
             rows = connection.execute(text(_DENIALS), {"place": self._place, "wire": wire})
-            return [
-                Denial(
-                    row.kind, row.target, row.reason, row._mapping["count"], datetime.fromisoformat(row.at)
-                )
-                for row in rows
-            ]
+            return [_denial(row) for row in rows]
+
+    def denials_of(self, execution: str) -> list[Denial]:
+        """What all wires of an execution refused, those that are closed included."""
+        values = {"place": self._place, "execution": execution}
+        with self._database.read() as connection:
+            return [_denial(row) for row in connection.execute(text(_DENIALS_OF), values)]
 
     def prune_denials(self, before: datetime) -> int:
         """Forget what wires refused that are closed, and refused last before ``before``; returns how many rows."""
         with self._database.write() as connection:
             gone = connection.execute(text(_PRUNE), {"place": self._place, "before": stamp(before)})
             return gone.rowcount
+
+
+def _denial(row: Row[Any]) -> Denial:
+    count = row._mapping["count"]  # a tuple has a method of that name
+    return Denial(row.kind, row.target, row.reason, int(count), datetime.fromisoformat(row.at))
 
 
 _SAVE = """
@@ -117,4 +124,7 @@ _ALL = "SELECT spec FROM wires WHERE place = :place ORDER BY id"
 _PRUNE = """
 DELETE FROM wire_denials WHERE place = :place AND at < :before
 AND wire NOT IN (SELECT id FROM wires WHERE place = :place)"""
+_DENIALS_OF = """
+SELECT kind, target, max(reason) AS reason, sum(count) AS count, max(at) AS at FROM wire_denials
+WHERE place = :place AND execution = :execution GROUP BY kind, target ORDER BY max(at), target"""
 _DENIALS = "SELECT * FROM wire_denials WHERE place = :place AND wire = :wire ORDER BY at, target"

@@ -26,6 +26,7 @@ __pycache__/
 .nox/
 .coverage
 .DS_Store
+.aider.tags.cache.v*/
 """
 """What tools leave behind in any repository. The base's own rules come after these and may take them back."""
 

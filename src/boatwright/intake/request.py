@@ -15,16 +15,23 @@ from boatwright.config.effective import ENVIRONMENT, FLAG, Effective, Flags
 from boatwright.git import worktree
 from boatwright.git.mirror import Mirror
 from boatwright.git.remote import Remote
+from boatwright.intake import logins
 from boatwright.rules import naming
 from boatwright.stages import ground, scripted, working
 from boatwright.stages.house import House
+from boatwright.stages.logins import of_program
 from boatwright.values.events import FeatureRequested
+from boatwright.values.models import Models
 from boatwright.values.usage import Cap, ModelRef
 from boatwright.workflows.engine import Engine
 
 TITLE_CAP = 200
 BODY_CAP = 64_000
-DEFAULTS = (("ANTHROPIC_API_KEY", "anthropic:claude-sonnet-4-5"), ("OPENAI_API_KEY", "openai:gpt-5"))
+DEFAULTS = (
+    ("ANTHROPIC_API_KEY", "anthropic:claude-sonnet-5-5"),
+    ("OPENAI_API_KEY", "openai:gpt-5"),
+    ("GEMINI_API_KEY", "gemini:gemini-2.5-pro"),
+)
 """The model when nobody named one, by the key that is there."""
 
 
@@ -69,10 +76,11 @@ async def look(house: House, ask: Ask) -> tuple[FeatureRequested, tuple[str, ...
     )  # fmt: skip
     composed = await ground.composed_at(house, mirror, commit, flags)
     effective = composed.effective
-    _refuse_empty(effective.budget, ask.budget)
-    agent = registry.provider(composed.provider)
-    model = choose_model(house, effective.model, agent)
-    await _refuse_script(house, model)
+    refuse_empty(effective.budget, ask.budget)
+    agent = registry.provider(composed.provider, composed.manifest)
+    models = choose_model(house, effective.model, agent)
+    await _refuse_script(house, models.main)
+    login = logins.check(house, composed.provider, models.main, effective.budget)
     working.refuse_unheld(agent, effective.policy)
     await asyncio.to_thread(agent.fit, working.host(house))
     request = FeatureRequested(
@@ -85,7 +93,7 @@ async def look(house: House, ask: Ask) -> tuple[FeatureRequested, tuple[str, ...
         base_ref=base_ref,
         base_commit=commit,
         base_pinned=pinned,
-        model=str(model),
+        model=str(models),
         agent=composed.agent,
         provider=composed.provider,
         bottles=ask.bottles,
@@ -95,7 +103,7 @@ async def look(house: House, ask: Ask) -> tuple[FeatureRequested, tuple[str, ...
         only_plan=ask.only_plan,
         requested_by=ask.by,
     )
-    return request, (*await asyncio.to_thread(worktree.notices, mirror.source), *composed.notices)
+    return request, (*await asyncio.to_thread(worktree.notices, mirror.source), *composed.notices, *login)
 
 
 def _typed(effective: Effective, name: str) -> str | None:
@@ -170,21 +178,22 @@ def _refuse_secret(url: str) -> None:
         )
 
 
-def choose_model(house: House, asked: str | None, agent: Provider) -> ModelRef:
-    """The one that was named, by whomever; else one the agent can ask, of a provider whose key is in the environment.
+def choose_model(house: House, asked: str | None, agent: Provider) -> Models:
+    """Those that were named, by whomever; else one the agent can ask, of a provider whose key is in the environment.
 
     Raises ``errors.BadInput`` where there is none, or the agent cannot ask the one that was named.
     """
     if asked:
-        model = ModelRef.parse(asked)
-        if model.provider == "scripted":
-            model = ModelRef(provider="scripted", name=str(_existing(model.name)))
-        agent.speaks(model)
-        return model
+        models = Models.parse(asked)
+        if models.main.provider == "scripted":
+            models = Models((ModelRef(provider="scripted", name=str(_existing(models.main.name))),))
+        agent.speaks(models.main)
+        return models
     fitting = [(variable, name) for variable, name in DEFAULTS if _can_ask(agent, ModelRef.parse(name))]
     for variable, default in fitting:
-        if house.environment.get(variable):
-            return ModelRef.parse(default)
+        models = Models.parse(default)
+        if house.environment.get(variable) or of_program(house, agent.name, models.main):
+            return models
     variables = [variable for variable, _ in fitting]
     raise errors.BadInput(
         f"no model: no --model was given and {_none_of(variables)} set",
@@ -237,7 +246,7 @@ async def _refuse_script(house: House, model: ModelRef) -> None:
         ) from error
 
 
-def _refuse_empty(budget: Cap, asked: str | None) -> None:
+def refuse_empty(budget: Cap, asked: str | None) -> None:
     if budget.usd == 0 or budget.tokens == 0:
         raise errors.BadInput(
             f"a budget of {asked or budget} admits no call at all",

@@ -75,7 +75,8 @@ class Need:
     """The most a call can cost: a fixed part for what is sent, and a part per token it may answer.
 
     ``answers`` is n, the number of answers asked for at once; each may take ``most`` tokens and is never
-    given fewer than ``least``. Prices are None for a model nobody has priced.
+    given fewer than ``least``. Prices are None for a model nobody has priced, and where ``counted`` says that a
+    subscription pays: then only tokens count, and some binding cap must be in tokens.
     """
 
     sent_tokens: int
@@ -84,6 +85,7 @@ class Need:
     answers: int = 1
     sent_pico: int | None = None
     answer_pico: int | None = None
+    counted: bool = False
 
     @property
     def priced(self) -> bool:
@@ -108,8 +110,8 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Short:
-    """The call does not fit. ``kind`` is ``usd``, ``tokens``, ``price`` (no price under a dollar cap) or
-    ``none``.
+    """The call does not fit. ``kind`` is ``usd``, ``tokens``, ``price`` (no price under a dollar cap),
+    ``login`` (a subscription's call, and no cap in tokens) or ``none``.
     """
 
     kind: str
@@ -138,9 +140,11 @@ def grant(chain: Sequence[Account], need: Need) -> Granted | Short:
     accounts = binding(chain)
     if not accounts:
         return Short("none", None)
+    if need.counted and all(account.limit_tokens is None for account in accounts):
+        return Short("login", accounts[0], need.amount(need.least))
     answer_tokens = need.most
     for account in accounts:
-        if account.limit_usd is not None and not need.priced:
+        if account.limit_usd is not None and not need.priced and not need.counted:
             return Short("price", account)
         fits = _fits(account, need)
         if fits < need.least:
@@ -178,8 +182,12 @@ def sentence(short: Short) -> str:
     if account is None:
         return "no budget covers this call, and a metered call needs one"
     who = _who(account)
+    if _cut(account):
+        return f"the {who} has been cut: it may spend nothing more"
     if short.kind == "price":
         return f"the {who} budget is in dollars and nobody has priced this model"
+    if short.kind == "login":
+        return f"a subscription's calls are counted in tokens, and the {who} budget is in dollars alone"
     if short.kind == "tokens":
         return (
             f"the {who} budget is too small for this call: used {account.used.tokens:,} tokens"
@@ -196,7 +204,7 @@ def sentence(short: Short) -> str:
 def remedies(short: Short) -> tuple[str, ...]:
     """What a person can do about it, ready to copy but for ``EXECUTION``, the id of the call's execution."""
     account = short.account
-    if account is None or account.scope is Scope.EXECUTION:
+    if account is None or account.scope is Scope.EXECUTION or short.kind == "login":
         return (f"boatwright budget raise EXECUTION {enough(short)}",)
     if account.scope is Scope.HOST:
         return ("wait for the next day (UTC)", "or raise budget.host_per_day in settings.yml")
@@ -206,13 +214,20 @@ def remedies(short: Short) -> tuple[str, ...]:
 def enough(short: Short) -> str:
     """A cap under which the refused call fits, as people write it; at least twice the old one."""
     account = short.account
-    if account is None:
+    if account is None or _cut(account):
         return "5usd"
+    if short.kind == "login":
+        return "2Mtok"
     if short.kind == "tokens":
         tokens = max(2 * (account.limit_tokens or 0), account.taken.tokens + short.needed.tokens)
         return f"{-(-tokens // 1_000)}ktok"
     usd = max(2 * (account.limit_usd or 0), account.taken.usd + short.needed.usd)
     return f"{Decimal(-(-usd * 100 // NANO)) / 100}usd"
+
+
+def _cut(account: Account) -> bool:
+    """A cap of nothing, in both units, is what ``boatwright cut`` sets; nobody can ask for it."""
+    return account.limit_usd == 0 and account.limit_tokens == 0
 
 
 def _who(account: Account) -> str:

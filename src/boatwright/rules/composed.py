@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -114,6 +115,11 @@ def _who(run: Composed) -> Iterator[tuple[str, str]]:
     yield "git.name", run.git.name
     yield "git.email", run.git.email
     yield from ((f"skills.{each.name}", f"{len(each.files)} files of {each.folder}") for each in run.skills)
+    if run.manifest and (command := run.manifest.head.command):
+        yield "command.run", " ".join(map(shlex.quote, command.run))
+        yield "command.resume", " ".join(map(shlex.quote, command.resume)) or "—"
+        yield "command.protocol", command.protocol
+        yield "command.keeps", " ".join(command.keeps) or "—"
 
 
 def _what(held: Effective) -> Iterator[tuple[str, str]]:

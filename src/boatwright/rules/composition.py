@@ -229,7 +229,7 @@ def _say(agent: Agent | None, origins: dict[str, Origin]) -> None:
     if agent is None:
         origins["provider"] = origins["agent"]
         return
-    for key in ("description", "color"):
+    for key in ("description", "color", "command"):
         if getattr(agent.head, key) is not None:
             origins[key] = agent.origin(key)
     if agent.body:

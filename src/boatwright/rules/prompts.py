@@ -27,6 +27,9 @@ Follow the plan: touch only the files it names, and tests for them. Do not touch
 configuration, its hooks, its modules, its reports. Such a change is refused whatever it does. Your work is
 saved after each reply."""
 """What holds for every agent beside its own instructions."""
+ALONE = """You work unattended: nobody answers questions, and nobody sees what you do but by what you leave in /workspace and
+by your last words. Do what is asked and nothing beyond it. Then say in a few sentences what you did and how you know."""
+"""The same for an agent whose task has no plan, no gates and no pull request."""
 REVIEWER = f"""You review a change as a careful colleague who has to live with it.
 {_QUOTING}
 Ask whether it does what was asked, whether it is wrong somewhere, whether its tests would notice, whether it
@@ -51,9 +54,9 @@ class Picked(Protocol):
     def text(self) -> str: ...
 
 
-def system(prompt: str, notes: Sequence[str], skills: Sequence[str]) -> str:
+def system(prompt: str, notes: Sequence[str], skills: Sequence[str], *, rules: str = SYSTEM) -> str:
     """What holds for every agent, then what its manifest and its bottles' say of it: of the base branch or the host."""
-    parts = [SYSTEM, *(text.strip() for text in (prompt, *notes) if text.strip())]
+    parts = [rules, *(text.strip() for text in (prompt, *notes) if text.strip())]
     if skills:
         parts.append(
             f"Skills (each a folder with a SKILL.md, below skills in HOME or where you look for yours): {', '.join(skills)}"

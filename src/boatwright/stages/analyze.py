@@ -22,8 +22,8 @@ from boatwright.values.events import (
     StepCompleted,
 )
 from boatwright.values.execution import ExecutionView
+from boatwright.values.models import Models
 from boatwright.values.proof import CaseOutcome, RunReport
-from boatwright.values.usage import ModelRef
 
 
 async def run(context: Context, house: House, asked: Work) -> Analysis:
@@ -35,7 +35,7 @@ async def run(context: Context, house: House, asked: Work) -> Analysis:
     view = await house.view(context.execution)
     house.require_bottle()
     here = await ground.of_commit(house, view, mirror, view.base_commit)
-    warming = asyncio.create_task(asyncio.to_thread(heavy.warm, native(ModelRef.parse(view.model))))
+    warming = asyncio.create_task(asyncio.to_thread(heavy.warm, native(Models.parse(view.model).main)))
     ground.refuse_sampled(house, here.effective)
     context.say(f"{here.language}, tests by `{here.test_line}` ({here.command_source})")
     await _prepare(context, house, mirror, here, afresh=asked.fresh_from == "analyze")

@@ -7,6 +7,7 @@ import asyncio
 from boatwright import crash
 from boatwright.agents.protocol import Fitting
 from boatwright.bottle import snapshot
+from boatwright.bottle.environment import Prepared
 from boatwright.bottle.protocol import Bottle, BottleSpec
 from boatwright.git.mirror import Mirror
 from boatwright.stages import environments
@@ -27,7 +28,24 @@ async def of_agent(
     """The live bottle; else the frozen one thawed; else a new one. ``fitting`` is its agent's, ``way`` its wire."""
     slug = slug_of(context.execution)
     prepared = await environments.prepare(context, house, mirror, here, here.commit, here.commit)
-    spec = BottleSpec(
+    spec = spec_of(house, slug, here, prepared, fitting, way)
+    frozen = await _frozen(context, slug)
+    if frozen is not None and await house.backend.open(slug) is None:
+        bottle = await house.backend.thaw(spec, house.ledger.artifacts.path(frozen))
+        await context.emit(BottleThawed(slug=slug, archive=frozen), key=f"t{context.turn}:bottle.thawed")
+        return bottle
+    bottle = await house.backend.create(spec)
+    crash.point("bottle.created")
+    created = BottleCreated(slug=slug, backend=house.backend.name, purpose="agent", limits={})
+    await context.emit(created, key=f"bottle.created:{slug}")
+    return bottle
+
+
+def spec_of(
+    house: House, slug: str, here: Ground, prepared: Prepared, fitting: Fitting, way: WayOut
+) -> BottleSpec:
+    """An agent's bottle: what the repository is set up with, what the agent's program needs, its way out."""
+    return BottleSpec(
         slug=slug,
         purpose="agent",
         limits=here.effective.limits,
@@ -40,16 +58,6 @@ async def of_agent(
             **prepared.environment(house.backend.toolchain.path),
         },
     )
-    frozen = await _frozen(context, slug)
-    if frozen is not None and await house.backend.open(slug) is None:
-        bottle = await house.backend.thaw(spec, house.ledger.artifacts.path(frozen))
-        await context.emit(BottleThawed(slug=slug, archive=frozen), key=f"t{context.turn}:bottle.thawed")
-        return bottle
-    bottle = await house.backend.create(spec)
-    crash.point("bottle.created")
-    created = BottleCreated(slug=slug, backend=house.backend.name, purpose="agent", limits={})
-    await context.emit(created, key=f"bottle.created:{slug}")
-    return bottle
 
 
 async def _frozen(context: Context, slug: str) -> str | None:
@@ -69,19 +77,24 @@ async def freeze(context: Context, house: House) -> None:
     slug = slug_of(context.execution)
     if await house.backend.open(slug) is None:
         return
+    digest, size = await archived(house, slug)
+    frozen = BottleFrozen(slug=slug, archive=digest, size=size)
+    await context.emit(frozen, key=f"t{context.turn}:bottle.frozen")
+    await let_go(house, slug)
+
+
+async def archived(house: House, slug: str) -> tuple[str, int]:
+    """Stop the bottle and keep it as an artifact; its digest and its size. The directories stay."""
     archive = house.state.run / f"{slug}.freeze"
     try:
         await house.backend.freeze(slug, archive)
         digest = await asyncio.to_thread(house.ledger.artifacts.put_file, "freeze", archive)
-        size = archive.stat().st_size
+        return digest, archive.stat().st_size
     finally:
         archive.unlink(missing_ok=True)
-    frozen = BottleFrozen(slug=slug, archive=digest, size=size)
-    await context.emit(frozen, key=f"t{context.turn}:bottle.frozen")
-    await _let_go(house, slug)
 
 
-async def _let_go(house: House, slug: str) -> None:
+async def let_go(house: House, slug: str) -> None:
     """The bottle's directories, and what its step saver keeps between steps."""
     await snapshot.StepSaver(house.backend).discard(slug)
     await house.backend.destroy(slug)
@@ -93,7 +106,7 @@ async def destroy(context: Context, house: House, reason: str) -> bool:
     existed = (
         await house.backend.open(slug) is not None or last(await context.history(), BottleCreated) is not None
     )
-    await _let_go(house, slug)
+    await let_go(house, slug)
     if existed:
         await context.emit(BottleDestroyed(slug=slug, reason=reason), key=f"bottle.destroyed:{context.turn}")
     return existed

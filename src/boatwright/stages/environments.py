@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 
 from boatwright.bottle import checkout, environment
 from boatwright.bottle.environment import Prepared
@@ -12,6 +13,8 @@ from boatwright.git.mirror import Mirror
 from boatwright.stages import way_out
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
+from boatwright.stages.way_out import Pays
+from boatwright.stages.wiring import Payer
 from boatwright.values.context import Context
 
 RENEWED = "renewed-"
@@ -36,15 +39,38 @@ async def prepare(
     """
     if afresh:
         await asyncio.to_thread(_renew, house, mirror, here, commit)
+
+    async def pays() -> Payer:
+        return await house.view(context.execution)
+
+    return await _prepared(house, mirror, here, commit, base, pays, context.say)
+
+
+async def for_bottle(
+    house: House, payer: Payer, mirror: Mirror | None, here: Ground, say: Callable[[str], None]
+) -> Prepared:
+    """The environment of a bottle outside any execution: of its commit, or (no mirror) of an empty workspace."""
+
+    async def pays() -> Payer:
+        return payer
+
+    return await _prepared(house, mirror, here, here.commit, here.commit, pays, say)
+
+
+async def _prepared(
+    house: House, mirror: Mirror | None, here: Ground, commit: str, base: str, pays: Pays,
+    say: Callable[[str], None],
+) -> Prepared:  # fmt: skip
     key = await asyncio.to_thread(_key, house, mirror, here, commit)
     known = await asyncio.to_thread(environment.find, house.backend, key)
     if known is not None:
         return known
 
     async def lay(bottle: Bottle) -> None:
-        await checkout.checkout(house.backend, bottle, mirror, commit=commit, base=base)
+        if mirror is not None:
+            await checkout.checkout(house.backend, bottle, mirror, commit=commit, base=base)
 
-    async with way_out.of_setup(context, house, here, key) as way:
+    async with way_out.of_setup(house, pays, here, key) as way:
         return await environment.prepare(
             house.backend,
             key=key,
@@ -54,11 +80,11 @@ async def prepare(
             environment=way.environment,
             binds=way.binds,
             limits=here.effective.limits,
-            say=context.say,
+            say=say,
         )
 
 
-def _key(house: House, mirror: Mirror, here: Ground, commit: str) -> str:
+def _key(house: House, mirror: Mirror | None, here: Ground, commit: str) -> str:
     found = _found(house, mirror, here, commit)
     try:
         token = (house.state.environments / f"{RENEWED}{found}").read_text("ascii")
@@ -67,11 +93,15 @@ def _key(house: House, mirror: Mirror, here: Ground, commit: str) -> str:
     return _digest(found, token)
 
 
-def _found(house: House, mirror: Mirror, here: Ground, commit: str) -> str:
+def _found(house: House, mirror: Mirror | None, here: Ground, commit: str) -> str:
     """What an environment hangs on: the programs it was made with, the network it saw, its commands and files."""
     parts = [house.backend.name, *environment.programs(house.backend), here.language, here.setup_line or ""]
     if here.setup_line:
-        parts += [str(here.effective.network), *here.effective.allow, mirror.tree_of(commit)]
+        parts += [
+            str(here.effective.network),
+            *here.effective.allow,
+            mirror.tree_of(commit) if mirror else "",
+        ]
     return _digest(*parts)
 
 

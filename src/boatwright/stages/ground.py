@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from boatwright import errors
 from boatwright.bottle.limits import Strength
 from boatwright.config import policy as policy_module
-from boatwright.config.effective import Effective, Flags
+from boatwright.config.effective import POLICY, Effective, Flags
 from boatwright.config.policy import NetworkPolicy, Policy
 from boatwright.git.mirror import Mirror
 from boatwright.rules import detect
 from boatwright.rules.composed import Composed
+from boatwright.rules.detect import Detected
 from boatwright.stages import manifests
 from boatwright.stages.house import House
 from boatwright.values.execution import ExecutionView
@@ -73,6 +74,40 @@ async def of_commit(house: House, view: ExecutionView, mirror: Mirror, commit: s
     return await asyncio.to_thread(_look, house, mirror, commit, flags)
 
 
+async def untested(
+    house: House,
+    mirror: Mirror | None,
+    commit: str,
+    flags: Flags,
+    *,
+    files: bool,
+    environment: Mapping[str, str] | None = None,
+) -> Ground:
+    """The ground of work that no tests of ours judge: at a commit, or (no mirror) on this host alone.
+
+    ``files`` False: the commit only says what holds, its files are not there, so neither is what sets them up.
+    """
+    policy = policy_module.DEFAULT if mirror is None else await asyncio.to_thread(policy_at, mirror, commit)
+    shelf = manifests.shelf(house, mirror, commit)
+    composed = await asyncio.to_thread(manifests.compose, shelf, house.settings, policy, flags, environment)
+    await asyncio.to_thread(refuse_sampled, house, composed.effective)
+    manifests.refuse_unknown_provider(composed, shelf)
+    effective = composed.effective
+    if mirror is not None and files:
+        found = await asyncio.to_thread(_detected, mirror, commit)
+        own = effective.setup_command or (None if effective.test_command else found.setup_command)
+        return _standing(commit, composed, found.language, own)
+    written = effective.sources["setup_command"] == POLICY
+    return _standing("", composed, "", None if written else effective.setup_command)
+
+
+def _standing(commit: str, composed: Composed, language: str, setup_line: str | None) -> Ground:
+    return Ground(
+        commit=commit, paths=(), language=language, setup_line=setup_line, test_line="",
+        command_source="", composed=composed,
+    )  # fmt: skip
+
+
 async def composed_at(house: House, mirror: Mirror, commit: str, flags: Flags) -> Composed:
     """Policy and manifests against the ceiling: what a request is refused by before anything is written."""
     policy = await asyncio.to_thread(policy_at, mirror, commit)
@@ -117,7 +152,7 @@ def _look(house: House, mirror: Mirror, commit: str, flags: Flags) -> Ground:
     composed = manifests.compose(shelf, house.settings, policy_at(mirror, commit), flags)
     effective = composed.effective
     paths = tuple(mirror.paths(commit))
-    found = detect.detect(paths, lambda path: _text(mirror, commit, path))
+    found = _detected(mirror, commit, paths)
     test_line = effective.test_command or found.test_command
     if not test_line:
         raise errors.Parked(
@@ -133,6 +168,11 @@ def _look(house: House, mirror: Mirror, commit: str, flags: Flags) -> Ground:
         setup_line=effective.setup_command or (found.setup_command if detected else None),
         command_source="detected" if detected else effective.sources["test_command"],
     )
+
+
+def _detected(mirror: Mirror, commit: str, paths: Sequence[str] | None = None) -> Detected:
+    paths = tuple(mirror.paths(commit)) if paths is None else paths
+    return detect.detect(paths, lambda path: _text(mirror, commit, path))
 
 
 def reader(mirror: Mirror, commit: str, cap: int) -> Callable[[str], bytes | None]:

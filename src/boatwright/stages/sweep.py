@@ -18,6 +18,7 @@ from boatwright.bottle import environment
 from boatwright.git.mirror import Mirror
 from boatwright.stages import environments
 from boatwright.stages.house import House
+from boatwright.stages.solo_records import Records
 from boatwright.values.state import FINISHED, State
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -89,6 +90,8 @@ def _named(house: House) -> Iterator[tuple[datetime | None, Collection[str]]]:
         for event in house.ledger.events.stream(view.id):
             digests.update(DIGEST.findall(event.payload.model_dump_json()))
         yield (view.updated if view.finished else None), digests
+    for solo in Records(house.state, house.clock).all():
+        yield None, solo.artifacts
 
 
 async def _used(house: House) -> set[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -17,9 +17,11 @@ from boatwright.egress import registries
 from boatwright.egress.client import Denial, WireSpec
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
-from boatwright.values.context import Context
+from boatwright.stages.wiring import Payer
 
 _SHOWN = 5
+Pays = Callable[[], Awaitable[Payer]]
+"""Says who pays, when it comes to that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class WayOut:
 
 
 @asynccontextmanager
-async def of_setup(context: Context, house: House, here: Ground, key: str) -> AsyncIterator[WayOut]:
+async def of_setup(house: House, pays: Pays, here: Ground, key: str) -> AsyncIterator[WayOut]:
     """The way out of one set-up, open while the block runs: none without a set-up line or under ``deny_all``.
 
     A set-up that parks is told which destinations the wire refused: its own client shows a number at best.
@@ -40,10 +42,10 @@ async def of_setup(context: Context, house: House, here: Ground, key: str) -> As
     if not here.setup_line or here.effective.network is NetworkPolicy.DENY_ALL:
         yield WayOut()
         return
-    view = await house.view(context.execution)
+    view = await pays()
     spec = WireSpec(
-        id=f"{context.execution}-setup-{key[:8]}",
-        execution=context.execution,
+        id=f"{view.id}-setup-{key[:8]}",
+        execution=view.id,
         repository=view.repository,
         agent=view.provider,
         bottle=f"env-{key}",

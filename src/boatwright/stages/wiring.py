@@ -7,20 +7,33 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from boatwright import errors
 from boatwright.agents.protocol import ModelWire, native
 from boatwright.config import units
 from boatwright.config.policy import NetworkPolicy
 from boatwright.egress.client import Upstream, WireSpec
-from boatwright.stages import scripted
+from boatwright.egress.spec import COMPATIBLE, DEFAULT_BASES
+from boatwright.stages import logins, scripted
 from boatwright.stages.house import House
-from boatwright.values.execution import ExecutionView
+from boatwright.stages.logins import Login
+from boatwright.values.models import Models
 from boatwright.values.usage import ModelRef
 
-KEYS = {"anthropic": "env:ANTHROPIC_API_KEY", "openai": "env:OPENAI_API_KEY"}
-BASES = {"anthropic": "ANTHROPIC_BASE_URL", "openai": "OPENAI_BASE_URL"}
+KEYS = {
+    "anthropic": "env:ANTHROPIC_API_KEY",
+    "openai": "env:OPENAI_API_KEY",
+    "gemini": "env:GEMINI_API_KEY",
+}
+BASES = {
+    "anthropic": "ANTHROPIC_BASE_URL",
+    "openai": "OPENAI_BASE_URL",
+    "gemini": "GOOGLE_GEMINI_BASE_URL",
+}
 """The variables in which people name another address of a provider."""
+PRICE_LISTS = {"gemini": "google"}
+"""Whose price list applies, where it is not called like the provider."""
 SILENCE = "BOATWRIGHT_MODEL_SILENCE"
 
 
@@ -34,15 +47,33 @@ class Inside:
     hosts: tuple[str, ...] = ()
 
 
+class Payer(Protocol):
+    """Who pays for a wire, and which model it leads to: an execution, or a bottle outside any."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def repository(self) -> str: ...
+
+    @property
+    def provider(self) -> str: ...
+
+    @property
+    def model(self) -> str: ...
+
+
 @asynccontextmanager
 async def model_wire(
-    house: House, view: ExecutionView, *, purpose: str, inside: Inside | None = None
+    house: House, view: Payer, *, purpose: str, inside: Inside | None = None
 ) -> AsyncIterator[ModelWire]:
     """A metered way to the execution's model for one purpose (``plan``, ``build``, ``review``).
 
     ``inside`` is given when a bottle holds the other end: what is spoken there, and what else may be reached.
     """
-    model = ModelRef.parse(view.model)
+    models = Models.parse(view.model)
+    model = models.main
+    login = logins.of_program(house, view.provider, model) if inside else None
     inside = inside or Inside(native(model))
     spec = WireSpec(
         id=f"{view.id}-{purpose}-{house.ids.token()[:8]}",  # its own: a worker taken for dead cannot close ours
@@ -51,10 +82,11 @@ async def model_wire(
         agent=view.provider,
         bottle=inside.bottle,
         purpose=purpose,
-        provider=model.provider,
-        upstreams=(await upstream(house, model, inside.protocol),),
+        provider=PRICE_LISTS.get(model.provider, model.provider),
+        upstreams=(await upstream(house, model, inside.protocol, login),),
         models=(model.asked,) if inside.bottle else (),
-        prices=prices(house, model),
+        fallback=models.chain,
+        prices=prices(house, *models.refs),
         network=str(inside.network),
         hosts=inside.hosts,
         private_hosts=house.settings.network.allow if inside.hosts else (),
@@ -75,12 +107,15 @@ async def model_wire(
         await house.wire.close(spec.id)
 
 
-def prices(house: House, model: ModelRef) -> dict[str, dict[str, str]]:
-    """What settings.yml says a model costs, by kind of token; nothing where it says nothing."""
-    said = house.settings.models.prices.get(str(model))
-    if said is None:
-        return {}
-    return {model.name: {kind: str(usd) for kind, usd in said.model_dump(exclude_none=True).items()}}
+def prices(house: House, *models: ModelRef) -> dict[str, dict[str, str]]:
+    """What settings.yml says the models cost, by kind of token; nothing where it says nothing."""
+    told = house.settings.models.prices
+    named = ((model.name, told.get(str(model))) for model in models)
+    return {
+        name: {kind: str(usd) for kind, usd in said.model_dump(exclude_none=True).items()}
+        for name, said in named
+        if said is not None
+    }
 
 
 def silence(house: House) -> float | None:
@@ -96,13 +131,14 @@ def silence(house: House) -> float | None:
         ) from error
 
 
-async def upstream(house: House, model: ModelRef, protocol: str) -> Upstream:
-    """Where the wire sends a call for this model, and the reference of the key it adds."""
+async def upstream(house: House, model: ModelRef, protocol: str, login: Login | None = None) -> Upstream:
+    """Where the wire sends a call for this model, and the reference of the key, or of the login, it adds."""
     if model.provider == "scripted":
         socket = await scripted.ensure(house, Path(model.name))
         return Upstream(protocol=protocol, socket=str(socket))
-    return Upstream(
-        protocol=model.provider,
-        base_url=house.environment.get(BASES[model.provider], ""),
-        secret=KEYS[model.provider],
-    )
+    base = house.environment.get(BASES[model.provider], "")
+    if model.provider == "gemini" and protocol == "openai":  # our own calls; Google serves both protocols
+        base = f"{(base or DEFAULT_BASES['gemini']).rstrip('/')}{COMPATIBLE}"
+    if login is not None:
+        return Upstream(protocol=protocol, base_url=base, secret=login.secret, login=login.name)
+    return Upstream(protocol=protocol, base_url=base, secret=KEYS[model.provider])

@@ -29,11 +29,11 @@ from boatwright.stages import bottles, ground, metering, way_out, wiring
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.stages.way_out import WayOut
-from boatwright.stages.wiring import Inside
+from boatwright.stages.wiring import Inside, Payer
 from boatwright.values.context import Context
 from boatwright.values.events import StepCompleted, StepFailed
 from boatwright.values.execution import ExecutionView
-from boatwright.values.usage import ModelRef
+from boatwright.values.models import Models
 
 SAVES = 3
 """Failed saves in a row that park an execution (DESIGN §7)."""
@@ -68,10 +68,10 @@ async def work(
     if round_.step:  # a kill between an event and its ref leaves the ref behind
         await asyncio.to_thread(mirror.set_work, context.execution, round_.commit)
     here = await ground.of_commit(house, view, mirror, asked.base)
-    provider = registry.provider(here.composed.provider)
+    provider = registry.provider(here.composed.provider, here.composed.manifest)
     refuse_unheld(provider, here.policy)
     fitting = await asyncio.to_thread(provider.fit, host(house))
-    async with _wire(house, view, provider, here) as (wire, way):
+    async with wired(house, view, provider, here, bottles.slug_of(view.id)) as (wire, way):
         bottle = await bottles.of_agent(context, house, mirror, here, fitting, way)
         await bottle.stop()  # what a worker that is gone, or asleep, left running in it
         await checkout.checkout(house.backend, bottle, mirror, commit=round_.commit, base=asked.base)
@@ -98,16 +98,16 @@ def host(house: House) -> Host:
 
 
 @asynccontextmanager
-async def _wire(
-    house: House, view: ExecutionView, provider: Provider, here: Ground
+async def wired(
+    house: House, view: Payer, provider: Provider, here: Ground, slug: str
 ) -> AsyncIterator[tuple[ModelWire, WayOut]]:
-    """The round's wire, and what of it the bottle sees: nothing, where the agent thinks on the host."""
-    protocol = provider.speaks(ModelRef.parse(view.model))
+    """The round's wire, and what of it the bottle ``slug`` sees: nothing, where the agent thinks on the host."""
+    protocol = provider.speaks(Models.parse(view.model).main)
     if not provider.wired:
         async with wiring.model_wire(house, view, purpose="build") as wire:
             yield wire, WayOut()
         return
-    inside = Inside(protocol, bottles.slug_of(view.id), here.effective.network, here.effective.allow)
+    inside = Inside(protocol, slug, here.effective.network, here.effective.allow)
     async with wiring.model_wire(house, view, purpose="build", inside=inside) as wire:
         yield wire, await asyncio.to_thread(way_out.over, house, here, wire.socket.parent)
 
@@ -120,7 +120,7 @@ def _task(
         system=prompts.system(
             here.composed.prompt, here.composed.notes, [each.name for each in here.composed.skills]
         ),
-        skills=_skills(here),
+        skills=skills(here),
         prompt=asked.prompt,
         opening=asked.opening,
         transcript=round_.transcript,
@@ -128,6 +128,7 @@ def _task(
         first_step=round_.step + 1,
         bottle=bottle,
         program=fitting.program,
+        before=fitting.before,
         wire=wire,
         limits=RoundLimits(),
         before_step=context.fence,
@@ -137,7 +138,8 @@ def _task(
     )
 
 
-def _skills(here: Ground) -> dict[str, tuple[bytes, bool]]:
+def skills(here: Ground) -> dict[str, tuple[bytes, bool]]:
+    """The files of the agent's skills by path, and whether each may be run."""
     return {
         f"{skill.name}/{path}": (data, path in skill.executables)
         for skill in here.composed.skills

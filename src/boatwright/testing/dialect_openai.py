@@ -11,7 +11,8 @@ from boatwright.testing.dialect_anthropic import pieces
 from boatwright.testing.replying import Answer, Bill, Call
 
 NAME = "openai"
-PATHS = ("/v1/chat/completions", "/chat/completions")
+PATHS = ("/v1/chat/completions", "/chat/completions", "/v1beta/openai/chat/completions")
+"""The last is where Gemini's provider has it."""
 SYSTEM = ("system", "developer")
 CREATED = 1_767_225_600
 """A fixed second: the same request gives the same bytes."""

@@ -91,7 +91,7 @@ class Cap(BaseModel):
 
 
 class ModelRef(BaseModel):
-    """``anthropic:NAME``, ``openai:NAME`` or ``scripted:FILE``."""
+    """``anthropic:NAME``, ``openai:NAME``, ``gemini:NAME`` or ``scripted:FILE``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -101,9 +101,9 @@ class ModelRef(BaseModel):
     @classmethod
     def parse(cls, text: str) -> Self:
         provider, colon, name = text.partition(":")
-        if not colon or not name or provider not in {"anthropic", "openai", "scripted"}:
+        if not colon or not name or provider not in {"anthropic", "openai", "gemini", "scripted"}:
             raise errors.BadInput(
-                f"'{text}' is not a model: write anthropic:NAME, openai:NAME or scripted:FILE",
+                f"'{text}' is not a model: write anthropic:NAME, openai:NAME, gemini:NAME or scripted:FILE",
                 subject=text,
                 next_moves=("--model anthropic:NAME", "--model scripted:FILE"),
             )

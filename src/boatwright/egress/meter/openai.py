@@ -3,7 +3,8 @@
 ``prompt_tokens`` includes what was read from the cache; reasoning is inside ``completion_tokens``; ``n``
 multiplies the output. A stream tells its usage only when ``stream_options.include_usage`` asks for it, in
 a last chunk without choices: it is forced upstream, also over an explicit no, and that chunk is hidden
-from a client that did not ask.
+from a client that did not ask. Gemini's provider tells running totals with every chunk instead: those of
+the chunk that says why the answer ended hold, once the stream has ended as it should.
 """
 
 from __future__ import annotations
@@ -85,6 +86,9 @@ def _most(body: Body, ask: Ask) -> int:
     for name in _LIMITS:
         if given[name] is None:
             body.pop(name, None)
+    if named and ask.provider == "google":  # it documents this name alone
+        body["max_tokens"] = body.pop(named[0])
+        return int(body["max_tokens"])
     if named:
         return int(body[named[0]])
     body["max_completion_tokens" if ask.provider == "openai" else "max_tokens"] = bound.DEFAULT_ANSWER
@@ -170,6 +174,7 @@ class Stream:
         self._asked = asked
         self._last: Any = None
         self._told = False
+        self._finished = False
         self._done = False
 
     def event(self, data: bytes) -> bool:
@@ -184,7 +189,9 @@ class Stream:
         if not isinstance(chunk.get("usage"), dict):
             return True
         self._last = chunk["usage"]
-        if chunk.get("choices"):
+        if choices := chunk.get("choices"):
+            listed = choices if isinstance(choices, list) else []
+            self._finished = any(mapping(one).get("finish_reason") for one in listed)
             return True
         self._told = True
         return self._asked
@@ -194,7 +201,8 @@ class Stream:
         return self._done
 
     def reading(self) -> Reading | None:
-        return reading_of(self._last) if self._told else None
+        told = self._told or (self._finished and self._done)
+        return reading_of(self._last) if told else None
 
 
 PROTOCOL = Protocol(

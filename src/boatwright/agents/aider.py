@@ -1,0 +1,77 @@
+"""aider: Chat Completions or Anthropic Messages over the gateway, text out, its conversation in one file of HOME."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from boatwright.agents.headless import NO_KEY, TASK, Call, Headless, Heard
+from boatwright.bottle.protocol import HOME
+from boatwright.values.clock import Ids
+
+_CHAT = ".aider/chat.md"
+_LAST = 5
+"""Lines of a reply, outside its fences, that are taken for its last words."""
+_ASIDE = (
+    "Aider v", "Analytics have ", "Git repo: ", "HTTPSConnectionPool(", "Model: ", "Repo-map: ", "Restored previous ",
+    "Retrying in ", "Tokens: ",
+)  # fmt: skip
+_ERROR = re.compile(r"litellm\.\w+(Error|Exception)\b")
+
+
+class Aider(Headless):
+    name = "aider"
+    remedy = "pipx install aider-chat"
+    tested = ("0.86.2",)
+    models = ("openai", "anthropic")
+    keeps = (_CHAT,)
+
+    def __init__(self, *, ids: Ids | None = None) -> None:
+        super().__init__(ids=ids)
+        self._words: list[str] = []
+        self._fenced = False
+
+    def environment(self, call: Call) -> Mapping[str, str]:
+        return {
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "OPENAI_API_BASE": f"{call.url}/v1",
+            "OPENAI_API_KEY": NO_KEY,
+            "ANTHROPIC_API_BASE": call.url,
+            "ANTHROPIC_API_KEY": NO_KEY,
+            "COLUMNS": "400",  # what it prints is hardly broken into lines
+        }
+
+    def files(self, call: Call) -> Mapping[str, str]:
+        return {TASK: call.prompt}
+
+    def arguments(self, call: Call) -> Sequence[str]:
+        model = f"{call.protocol}/{call.model}"
+        goes_on = ("--restore-chat-history",) if call.resumes else ()
+        return (
+            "--model", model, "--weak-model", model, "--editor-model", model, "--message-file", str(HOME / TASK),
+            "--yes-always", "--no-auto-commits", "--no-dirty-commits", "--no-gitignore", "--no-check-update",
+            "--no-show-release-notes", "--no-show-model-warnings", "--analytics-disable", "--disable-playwright",
+            "--no-detect-urls", "--no-pretty", "--no-fancy-input", "--no-suggest-shell-commands",
+            "--chat-history-file", str(HOME / _CHAT), "--input-history-file", str(HOME / ".aider/input"), *goes_on,
+        )  # fmt: skip
+
+    def stdin(self, call: Call) -> str:
+        return ""
+
+    def read(self, text: str) -> Iterable[Heard]:
+        """A banner, then each reply, closed by what it took; then the files it edited."""
+        line = text.rstrip()
+        if _ERROR.match(line):
+            yield Heard(failed=line)
+        elif line.startswith("Tokens: ") and self._words:
+            yield Heard(final="\n".join(self._words[-_LAST:]))
+            self._words, self._fenced = [], False
+        elif line.startswith("Applied edit to "):
+            yield Heard(tool=f"edit {line.removeprefix('Applied edit to ')}")
+        elif line.startswith(_ASIDE):
+            self._words = []
+        elif line:
+            self._fenced ^= line.startswith("```")
+            if not self._fenced and line != "```":
+                self._words.append(line)
+            yield Heard(said=line)

@@ -1,0 +1,138 @@
+"""``boatwright bottle list``, ``logs``, ``exec``, ``freeze``, ``destroy``: bottles that are there."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from decimal import Decimal
+from typing import Annotated
+
+import typer
+
+from boatwright import errors
+from boatwright.bottle.telling import Lines
+from boatwright.cli import common
+from boatwright.cli.safe import one_line
+from boatwright.intake import solo as intake
+from boatwright.stages import solo_log
+from boatwright.stages.house import House
+from boatwright.values.solo import Solo, SoloState
+
+Slug = Annotated[str, typer.Argument(help="The bottle.")]
+INTERRUPTED = "interrupted"
+
+
+def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> int:
+    """Every bottle outside executions: its state, its agent, what it cost, how its agent ended."""
+    with common.housed() as house:
+        rows = [_row(house, record) for record in intake.records(house).all()]
+    if as_json:
+        common.emit_json(rows)
+        return 0
+    for row in rows:
+        line = (
+            f"{row['slug']:<24} {row['state']:<12} {row['agent']:<16} {row['usd']:>9.4f} USD  {row['ended']}"
+        )
+        common.out.print(line, style=str(row["color"] or ""))
+    return 0
+
+
+def _row(house: House, record: Solo) -> dict[str, object]:
+    calls = house.wire.budgets().usage(record.account)
+    end = record.end
+    return {
+        "slug": record.slug,
+        "state": state(house, record),
+        "agent": record.agent,
+        "provider": record.provider,
+        "bottles": record.bottles,
+        "model": record.model,
+        "color": record.color,
+        "budget": str(record.budget),
+        "account": record.account,
+        "usd": sum((call.usd for call in calls), start=Decimal(0)),
+        "tokens": sum(call.usage.tokens for call in calls),
+        "created": record.created,
+        "session": record.session,
+        "archive": record.archive,
+        "end": end,
+        "ended": one_line(": ".join(filter(None, (end.stop, end.detail or end.summary))))[:80] if end else "",
+    }
+
+
+def state(house: House, record: Solo) -> str:
+    """What people see: a bottle that says it runs, and that nobody holds, was cut off by a kill."""
+    if intake.records(house).held(record.slug):
+        return SoloState.RUNNING
+    if record.state in {SoloState.STARTING, SoloState.RUNNING}:
+        return INTERRUPTED
+    return record.state
+
+
+def logs(
+    slug: Slug,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Until its agent ends.")] = False,
+) -> int:
+    """What its agent said while it worked."""
+    with common.housed() as house:
+        intake.records(house).get(slug)
+        common.wait(_logs(house, slug, follow))
+    return 0
+
+
+async def _logs(house: House, slug: str, follow: bool) -> None:
+    async for line in solo_log.lines(intake.records(house), slug, follow=follow):
+        common.say(line)
+
+
+def exec_(
+    slug: Slug,
+    command: Annotated[list[str], typer.Argument(metavar="-- CMD…", help="What to run in it.")],
+) -> int:
+    """Run a command in its workspace, without any way out. The exit code is the command's."""
+    with common.housed() as house:
+        record = intake.records(house).get(slug)
+        return common.wait(_exec(house, record, command))
+
+
+async def _exec(house: House, record: Solo, command: list[str]) -> int:
+    """Its output as it comes: to a terminal what can be shown, to a file or a pipe every byte."""
+    bottle = await house.backend.open(record.slug)
+    if bottle is None:
+        frozen = record.state is SoloState.FROZEN
+        raise errors.Conflict(
+            f"the bottle '{record.slug}' is {'frozen' if frozen else 'not there yet'}: nothing runs in it",
+            subject=record.slug,
+            next_moves=(f'boatwright bottle resume {record.slug} --headless --prompt "…"',),
+        )
+    bottle.renew(dataclasses.replace(bottle.place, spec=dataclasses.replace(bottle.spec, wire=None)))
+    shown = Lines(common.say)
+    terminal = sys.stdout.isatty()
+    done = await bottle.exec(command, on_output=shown.feed if terminal else _raw)
+    shown.end()
+    if done.limit is not None:
+        common.err.print(f"boatwright: it met the bottle's limit of {done.limit}")
+    return done.exit_code
+
+
+def _raw(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def freeze(slug: Slug) -> int:
+    """Stop it, keep it as an archive, let its directories go. It can be resumed."""
+    with common.housed() as house:
+        record = common.wait(intake.freeze(house, slug))
+        size = house.ledger.artifacts.path(record.archive).stat().st_size
+    common.say(f"{slug} is frozen ({size / 1e6:.1f} MB)")
+    common.moves((f'boatwright bottle resume {slug} --headless --prompt "…"',))
+    return 0
+
+
+def destroy(slug: Slug) -> int:
+    """Remove it and all that is kept of it. Again does nothing."""
+    with common.housed() as house:
+        existed = common.wait(intake.destroy(house, slug))
+    common.say(f"{slug} is destroyed" if existed else f"there is no bottle {slug}")
+    return 0

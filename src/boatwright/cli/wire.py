@@ -1,0 +1,132 @@
+"""``boatwright wire`` and ``boatwright cut``: what went over an execution's wires, and an end to it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from boatwright import errors
+from boatwright.cli import common, control
+from boatwright.intake import caps, commands
+from boatwright.intake.caps import Cut
+from boatwright.stages import traffic
+from boatwright.stages.house import House
+from boatwright.stages.traffic import Called, Traffic
+from boatwright.workflows.engine import Engine
+
+app = typer.Typer(no_args_is_help=True, help="The wire: a bottle's one way out.")
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps ``show`` a command of a group."""
+
+
+@app.command("show")
+def show(
+    execution: Annotated[str, typer.Argument(help="The execution, or the start of its id.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> int:
+    """Who was called, how often, bytes, tokens, dollars, and what was refused, with the reason."""
+    with common.opened() as (house, _):
+        told = common.wait(traffic.of(house, _named(house, execution)))
+        if as_json:
+            common.emit_json(
+                {**dict(common.plain(told)), "tokens": told.tokens, "usd": str(told.usd)}  # type: ignore[call-overload]
+            )
+        else:
+            _tell(told)
+    return 0
+
+
+def _named(house: House, execution: str) -> str:
+    """The execution's id; a bottle outside executions is known to the book alone."""
+    try:
+        return house.ledger.executions.find(execution).id
+    except errors.NotFound:
+        if house.wire.budgets().usage(execution):
+            return execution
+        raise
+
+
+def _tell(told: Traffic) -> None:
+    now = f"{len(told.open)} wires open" + (f", {len(told.cut)} of them cut" if told.cut else "")
+    common.say(f"{told.execution}: {told.tokens:,} tokens, {told.usd:.4f} USD; {now}")
+    for each in told.called:
+        common.say(_line(each))
+    if told.fallbacks:
+        common.say(f"  a model that could not answer was passed over {told.fallbacks} times")
+    for host in told.reached:
+        common.say(
+            f"  {'tunnel':<8} {host.host}:{host.port}  {host.times} connections, "
+            f"{host.sent:,} bytes sent, {host.received:,} received"
+        )
+    for denial in told.denied:
+        common.say(f"  refused  {denial.target} ({denial.kind}), {denial.count} times: {denial.reason}")
+    if not (told.called or told.reached or told.denied):
+        common.say("  nothing was called and nothing refused")
+
+
+def _line(each: Called) -> str:
+    cost = "subscription" if each.login else f"{each.usd:.4f} USD"
+    size = "" if each.bytes is None else f", {each.bytes:,} bytes"
+    notes = [f"{each.failed} without an answer"] if each.failed else []
+    notes += [f"{each.estimated} charged in full"] if each.estimated else []
+    more = f"  ({', '.join(notes)})" if notes else ""
+    who = f"{each.provider}:{each.model}"
+    return (
+        f"  {each.purpose:<8} {who:<40} {each.calls:>4} calls {each.tokens:>10,} tokens  {cost}{size}{more}"
+    )
+
+
+class CutPolicy(StrEnum):
+    CUTOFF = "cutoff"
+    FREEZE = "freeze"
+    KILL = "kill"
+
+
+def cut(
+    named: Annotated[
+        str, typer.Argument(metavar="SLUG|EXECUTION", help="The execution, or a bottle's name.")
+    ],
+    policy: Annotated[
+        CutPolicy, typer.Option(help="What becomes of the work: cutoff keeps it, kill cancels it.")
+    ] = CutPolicy.CUTOFF,
+) -> int:
+    """No model call is carried any more: those under way end, new ones are refused, and it parks.
+
+    It goes on after `boatwright budget raise`, which gives it a cap again.
+    """
+    with common.opened() as (house, engine):
+        if policy is CutPolicy.FREEZE:
+            raise errors.BadInput(
+                "cutting does not freeze in this release: cutoff keeps the bottle and every saved step",
+                subject=policy.value,
+                next_moves=(
+                    f"boatwright cut {named}",
+                    f"of a bottle of its own: boatwright bottle freeze {named}",
+                ),
+            )
+        done = common.wait(caps.cut(house, named))
+        common.say(f"{done.account} is cut: {done.wires} open wires, and every one after them")
+        return _then(house, engine, done, named, policy)
+
+
+def _then(house: House, engine: Engine, done: Cut, named: str, policy: CutPolicy) -> int:
+    if policy is CutPolicy.CUTOFF:
+        raised = f"boatwright budget raise {done.account} 5usd"
+        common.moves(
+            (raised, f"boatwright resume {done.account}")
+            if done.view
+            else (f'boatwright bottle resume {named} --headless --prompt "…"',)
+        )
+        return 0
+    if done.view is None:
+        common.moves((f"boatwright bottle destroy {named}",))
+        return 0
+    common.wait(commands.cancel(house, engine, done.view.id, reason="cut by a person", by=common.me()))
+    common.say(f"{done.view.id} is told to stop")
+    common.wait(control.carry_on(house, engine, done.view.id, quiet=True))
+    return 0

@@ -1,0 +1,265 @@
+"""A task for one agent in one bottle: everything that can be refused is refused before anything is written."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+from boatwright import errors
+from boatwright.agents import registry
+from boatwright.agents.protocol import Host, Provider
+from boatwright.config.effective import ENVIRONMENT, FLAG, Flags
+from boatwright.config.manifest import Color
+from boatwright.config.paths import StateDir
+from boatwright.git import worktree
+from boatwright.git.mirror import Mirror
+from boatwright.git.remote import Remote
+from boatwright.intake import logins, request
+from boatwright.rules import labels, naming
+from boatwright.stages import ground, solo, solo_log, working
+from boatwright.stages.ground import Ground
+from boatwright.stages.house import House
+from boatwright.stages.logins import of_program
+from boatwright.stages.solo_records import Hold, Records
+from boatwright.values.models import Models
+from boatwright.values.solo import Solo, SoloState
+from boatwright.values.usage import Cap
+
+PROMPT_CAP = 256_000
+BACKENDS = ("bubblewrap",)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a person asks for. ``cwd`` is where they are: its repository's manifests hold; ``copy_cwd``: its files are
+    the workspace, as its HEAD has them.
+    """
+
+    agent: str
+    prompt: str
+    cwd: Path
+    bottles: tuple[str, ...] | None = None
+    label: str | None = None
+    color: str | None = None
+    budget: str | None = None
+    model: str | None = None
+    copy_cwd: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A request that nothing speaks against. ``draft`` is its record but for the name."""
+
+    draft: Solo
+    label: str
+    here: Ground
+    notices: tuple[str, ...]
+
+    @property
+    def network(self) -> str:
+        return str(self.here.effective.network)
+
+
+def records(house: House) -> Records:
+    return Records(house.state, house.clock)
+
+
+def refuse_backend(name: str | None) -> None:
+    if name is not None and name not in BACKENDS:
+        raise errors.BadInput(
+            f"the backend '{name}' is not in this release; there is: {', '.join(BACKENDS)}",
+            subject=name,
+            next_moves=("leave backend_name out",),
+        )
+
+
+async def look(house: House, ask: Ask, *, dry: bool = False) -> Wanted:
+    """What would be begun. ``dry``: what must be fetched or copied to see it goes away again."""
+    _refuse_words(ask)
+    with _scratch() if dry else contextlib.nullcontext(house.state) as place:
+        repository, mirror, commit = await asyncio.to_thread(_repository, ask, place)
+        flags = Flags(model=ask.model, agent=ask.agent, bottles=ask.bottles, budget=ask.budget)
+        here = await ground.untested(
+            house, mirror, commit, flags, files=ask.copy_cwd, environment=house.environment
+        )
+        held = here.effective
+        request.refuse_empty(held.budget, ask.budget)
+        agent, models, login = _chosen(house, here)
+        await asyncio.to_thread(agent.fit, _host(house, place))
+    draft = Solo(
+        slug="", account="", agent=here.composed.agent, provider=here.composed.provider, bottles=ask.bottles,
+        model=str(models), budget=held.budget, color=ask.color or here.composed.color, repository=repository,
+        source=mirror.source if mirror else "", commit=commit, copied=ask.copy_cwd,
+        setup_command=here.setup_line if held.sources["setup_command"] in {FLAG, ENVIRONMENT} else None,
+        created=house.clock.now(),
+    )  # fmt: skip
+    label = ask.label or here.composed.agent
+    labels.refuse(label)
+    left_out = await asyncio.to_thread(worktree.notices, draft.source) if ask.copy_cwd else ()
+    return Wanted(draft, label, here, (*left_out, *here.composed.notices, *login))
+
+
+def _chosen(house: House, here: Ground) -> tuple[Provider, Models, tuple[str, ...]]:
+    """Who works, asking which models, and what is to be said of the login they are asked with."""
+    agent = registry.provider(here.composed.provider, here.composed.manifest)
+    working.refuse_unheld(agent, here.policy)
+    models = request.choose_model(house, here.effective.model, agent)
+    login = of_program(house, here.composed.provider, models.main)
+    said = (logins.said(house, here.composed.provider, login, here.effective.budget),) if login else ()
+    return agent, models, said
+
+
+async def start(
+    house: House, wanted: Wanted, prompt: str, *, say: Say, begun: Callable[[Solo], None]
+) -> Solo:
+    """Begin, and work until the agent ends. What fails before the agent begins leaves nothing behind."""
+    known = records(house)
+    made = await asyncio.to_thread(known.claim, wanted.label, lambda slug: _named(house, wanted.draft, slug))
+    record, hold = made
+    with hold:
+        try:
+            await asyncio.to_thread(_set_cap, house, record)
+            return await _work(house, hold, record, prompt, say, begun)
+        except BaseException:
+            if known.get(record.slug).state is SoloState.STARTING:
+                await asyncio.shield(asyncio.ensure_future(solo.destroy(house, record)))
+            raise
+
+
+async def resume(
+    house: House,
+    slug: str,
+    prompt: str,
+    *,
+    budget: str | None = None,
+    say: Say,
+    begun: Callable[[Solo], None],
+) -> Solo:
+    """Go on with the agent's own session: in the same directories, or after a freeze in a new bottle."""
+    refuse_prompt(prompt)
+    known = records(house)
+    known.get(slug)
+    with await asyncio.to_thread(known.hold, slug) as hold:
+        record = known.get(slug)
+        if budget is not None:
+            cap = house.settings.refuse_above_ceiling(Cap.parse(budget), field="--budget")
+            request.refuse_empty(cap, budget)
+            record = await asyncio.to_thread(known.write, record.model_copy(update={"budget": cap}))
+            await asyncio.to_thread(_set_cap, house, record)
+        return await _work(house, hold, record, prompt, say, begun)
+
+
+async def _work(
+    house: House, hold: Hold, record: Solo, prompt: str, say: Say, begun: Callable[[Solo], None]
+) -> Solo:
+    await asyncio.to_thread(request.set_host_cap, house)
+    with solo_log.kept(records(house).log(record.slug), say) as tell:
+
+        def begins(now: Solo) -> None:
+            begun(now)
+            tell(_heading(house, now, prompt))
+
+        try:
+            return await solo.work(house, hold, record, prompt, say=tell, begun=begins)
+        except errors.BoatwrightError as error:  # raised deep inside, where executions are all there is
+            error.next_moves = tuple(move for move in error.next_moves if "EXECUTION" not in move)
+            raise
+
+
+async def freeze(house: House, slug: str) -> Solo:
+    """Freeze it; whoever works on it is asked to stop first."""
+    known = records(house)
+    known.get(slug)
+    with await asyncio.to_thread(known.take_over, slug):
+        return await solo.freeze(house, known.get(slug))
+
+
+async def destroy(house: House, slug: str) -> bool:
+    """Destroy it for good; whoever works on it is asked to stop first. False: there is none of that name."""
+    known = records(house)
+    if known.find(slug) is None:
+        return False
+    with await asyncio.to_thread(known.take_over, slug):
+        record = known.find(slug)
+        if record is not None:
+            await solo.destroy(house, record)
+        return record is not None
+
+
+def refuse_prompt(prompt: str) -> None:
+    if not prompt.strip():
+        raise errors.BadInput(
+            "the prompt is empty: say what the agent is to do", next_moves=('--prompt "…"',)
+        )
+    if len(prompt) > PROMPT_CAP:
+        raise errors.BadInput(
+            f"the prompt has {len(prompt):,} characters; at most {PROMPT_CAP:,} are taken",
+            next_moves=("put the text into a file of the repository and name that",),
+        )
+
+
+def _refuse_words(ask: Ask) -> None:
+    refuse_prompt(ask.prompt)
+    if ask.label is not None:
+        labels.refuse(ask.label)
+    colors = get_args(Color)
+    if ask.color is not None and ask.color not in colors:
+        raise errors.BadInput(
+            f"{ask.color[:40]!r} is not a colour; there are: {', '.join(colors)}",
+            subject=ask.color[:40],
+            next_moves=tuple(f"--color {each}" for each in colors[1:4]),
+        )
+    if not ask.cwd.is_dir():
+        raise errors.BadInput(
+            f"there is no directory {ask.cwd}", subject=str(ask.cwd), next_moves=("name a directory",)
+        )
+
+
+def _repository(ask: Ask, place: StateDir) -> tuple[str, Mirror | None, str]:
+    """The repository around where they are, its mirror below ``place``, and its HEAD; none where there is none."""
+    try:
+        source = Remote.of(ask.cwd).address
+    except errors.BadInput:
+        if ask.copy_cwd:
+            raise
+        return "", None, ""
+    repository = naming.repository_id(source)
+    mirror = Mirror.open(place, repository, source)
+    _, commit = mirror.fetch_base(None)
+    return repository, mirror, commit
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[StateDir]:
+    made = Path(tempfile.mkdtemp(prefix="boatwright-"))
+    made.chmod(0o711)
+    try:
+        yield StateDir(made)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _host(house: House, place: StateDir) -> Host:
+    return replace(working.host(house), shelf=place.run)
+
+
+def _named(house: House, draft: Solo, slug: str) -> Solo:
+    return draft.model_copy(update={"slug": slug, "account": f"{slug}.{house.ids.token()[:8]}"})
+
+
+def _set_cap(house: House, record: Solo) -> None:
+    """Its own, and hard. Resuming alone leaves it: what was cut stays cut until its budget is raised."""
+    house.wire.budgets().set_cap("execution", record.account, record.budget, hard=True)
+
+
+def _heading(house: House, record: Solo, prompt: str) -> str:
+    first = " ".join(prompt.split())
+    return f"[{house.clock.now():%Y-%m-%d %H:%M:%S} UTC] {record.agent}: {first[:100]}"
