@@ -30,7 +30,7 @@ POLICY = [
     ("test_comand: x\n", "line 1: unknown key 'test_comand'", "test_command"),
     ("proof: {max_minuts: 3}\n", "line 1: unknown key 'max_minuts' in 'proof'", "max_minutes"),
     ("schema_version: 2\n", "'schema_version' must be 1", "mend"),
-    ("model: scripted:x\n", "'model' should be anthropic:NAME or openai:NAME", "mend"),
+    ("model: scripted:x\n", "'model' should be anthropic:NAME, openai:NAME or gemini:NAME", "mend"),
     ("agent: nobody\n", "there is no agent 'nobody'", "boatwright agent list"),
     ("a: &x 1\nb: *x\n", "line 1: anchors and aliases", "write the value out"),
     ("test_command: [1]\n", "'test_command' should be a valid string", "mend"),

@@ -84,7 +84,7 @@ def limit(command: Sequence[str], limits: Limits) -> tuple[str, ...]:
     They are walls behind the limits of the tree, at a distance at which the watchdog or the control group has seen
     and named who runs into them.
     """
-    processes = within(resource.RLIMIT_NPROC, 4 * limits.pids + 1_024)
+    processes = within(resource.RLIMIT_NPROC, 4 * limits.pids + 4_096)
     files = within(resource.RLIMIT_NOFILE, FILES)
     cpu = within(resource.RLIMIT_CPU, limits.cpu_seconds + SLACK)
     data = within(resource.RLIMIT_DATA, behind(limits.memory_bytes))
