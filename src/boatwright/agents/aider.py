@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from boatwright.agents.headless import NO_KEY, TASK, Call, Headless, Heard
+from boatwright.agents.headless import TASK, Call, Heard
+from boatwright.agents.litellm import Litellm
 from boatwright.bottle.protocol import HOME
 from boatwright.values.clock import Ids
 
@@ -19,30 +20,16 @@ _ASIDE = (
 _ERROR = re.compile(r"litellm\.\w+(Error|Exception)\b")
 
 
-class Aider(Headless):
+class Aider(Litellm):
     name = "aider"
     remedy = "pipx install aider-chat"
     tested = ("0.86.2",)
-    models = ("openai", "anthropic")
     keeps = (_CHAT,)
 
     def __init__(self, *, ids: Ids | None = None) -> None:
         super().__init__(ids=ids)
         self._words: list[str] = []
         self._fenced = False
-
-    def environment(self, call: Call) -> Mapping[str, str]:
-        return {
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-            "OPENAI_API_BASE": f"{call.url}/v1",
-            "OPENAI_API_KEY": NO_KEY,
-            "ANTHROPIC_API_BASE": call.url,
-            "ANTHROPIC_API_KEY": NO_KEY,
-            "COLUMNS": "400",  # what it prints is hardly broken into lines
-        }
-
-    def files(self, call: Call) -> Mapping[str, str]:
-        return {TASK: call.prompt}
 
     def arguments(self, call: Call) -> Sequence[str]:
         model = f"{call.protocol}/{call.model}"
@@ -54,9 +41,6 @@ class Aider(Headless):
             "--no-detect-urls", "--no-pretty", "--no-fancy-input", "--no-suggest-shell-commands",
             "--chat-history-file", str(HOME / _CHAT), "--input-history-file", str(HOME / ".aider/input"), *goes_on,
         )  # fmt: skip
-
-    def stdin(self, call: Call) -> str:
-        return ""
 
     def read(self, text: str) -> Iterable[Heard]:
         """A banner, then each reply, closed by what it took; then the files it edited."""

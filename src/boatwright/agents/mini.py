@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from boatwright.agents.headless import NO_KEY, TASK, Call, Headless, Heard, argument
+from boatwright.agents.headless import Call, Heard, argument
+from boatwright.agents.litellm import Litellm
 from boatwright.values.clock import Ids
 
 _SAYS = re.compile(r"mini-swe-agent \(step \d+, \$[\d.]+\):")
@@ -14,11 +15,10 @@ _BAD_END = re.compile(r"[\w.]+(Error|Exceeded)(: .*)?")
 _RULE = re.compile("─+")
 
 
-class Mini(Headless):
+class Mini(Litellm):
     name = "mini"
     remedy = "pipx install mini-swe-agent && pipx inject mini-swe-agent mcp"
     tested = ("2.4.6",)
-    models = ("openai", "anthropic")
     keeps = ()
 
     def __init__(self, *, ids: Ids | None = None) -> None:
@@ -32,25 +32,14 @@ class Mini(Headless):
             "MSWEA_SILENT_STARTUP": "1",
             "MSWEA_COST_TRACKING": "ignore_errors",  # the wire counts
             "MSWEA_MODEL_RETRY_STOP_AFTER_ATTEMPT": "5",
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-            "OPENAI_API_BASE": f"{call.url}/v1",
-            "OPENAI_API_KEY": NO_KEY,
-            "ANTHROPIC_API_BASE": call.url,
-            "ANTHROPIC_API_KEY": NO_KEY,
-            "COLUMNS": "400",  # what it prints is hardly broken into lines
+            **super().environment(call),
         }
-
-    def files(self, call: Call) -> Mapping[str, str]:
-        return {TASK: call.prompt}
 
     def arguments(self, call: Call) -> Sequence[str]:
         return (
             "--model", f"{call.protocol}/{call.model}", "--yolo", "--exit-immediately", "--cost-limit", "0",
             "--task", argument(call.prompt),
         )  # fmt: skip
-
-    def stdin(self, call: Call) -> str:
-        return ""
 
     def read(self, text: str) -> Iterable[Heard]:
         """It prints the whole conversation: heads, and what was said below them, commands between fences."""
