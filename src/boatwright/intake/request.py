@@ -74,7 +74,7 @@ async def look(house: House, ask: Ask) -> tuple[FeatureRequested, tuple[str, ...
         model=ask.model, agent=ask.agent, bottles=ask.bottles, budget=ask.budget, setup_command=ask.setup,
         test_command=ask.test,
     )  # fmt: skip
-    composed = await ground.composed_at(house, mirror, commit, flags)
+    composed = await ground.composed_at(house, mirror, commit, flags, house.environment)
     effective = composed.effective
     refuse_empty(effective.budget, ask.budget)
     agent = registry.provider(composed.provider, composed.manifest)

@@ -10,7 +10,7 @@ from boatwright import errors
 from boatwright.bottle.limits import Strength
 from boatwright.config import policy as policy_module
 from boatwright.config.effective import POLICY, Effective, Flags
-from boatwright.config.policy import NetworkPolicy, Policy
+from boatwright.config.policy import Policy
 from boatwright.git.mirror import Mirror
 from boatwright.rules import detect
 from boatwright.rules.composed import Composed
@@ -87,11 +87,7 @@ async def untested(
 
     ``files`` False: the commit only says what holds, its files are not there, so neither is what sets them up.
     """
-    policy = policy_module.DEFAULT if mirror is None else await asyncio.to_thread(policy_at, mirror, commit)
-    shelf = manifests.shelf(house, mirror, commit)
-    composed = await asyncio.to_thread(manifests.compose, shelf, house.settings, policy, flags, environment)
-    await asyncio.to_thread(refuse_sampled, house, composed.effective)
-    manifests.refuse_unknown_provider(composed, shelf)
+    composed = await composed_at(house, mirror, commit, flags, environment)
     effective = composed.effective
     if mirror is not None and files:
         found = await asyncio.to_thread(_detected, mirror, commit)
@@ -108,12 +104,18 @@ def _standing(commit: str, composed: Composed, language: str, setup_line: str | 
     )  # fmt: skip
 
 
-async def composed_at(house: House, mirror: Mirror, commit: str, flags: Flags) -> Composed:
-    """Policy and manifests against the ceiling: what a request is refused by before anything is written."""
-    policy = await asyncio.to_thread(policy_at, mirror, commit)
-    composed = await manifests.at(house, mirror, commit, policy, flags, house.environment)
+async def composed_at(
+    house: House, mirror: Mirror | None, commit: str, flags: Flags, environment: Mapping[str, str] | None
+) -> Composed:
+    """Policy and manifests against the ceiling: what a request is refused by before anything is written.
+
+    Without a mirror this host's manifests alone. ``environment`` is that of whoever asks; None: of nobody.
+    """
+    policy = policy_module.DEFAULT if mirror is None else await asyncio.to_thread(policy_at, mirror, commit)
+    shelf = manifests.shelf(house, mirror, commit)
+    composed = await asyncio.to_thread(manifests.compose, shelf, house.settings, policy, flags, environment)
     await asyncio.to_thread(refuse_sampled, house, composed.effective)
-    manifests.refuse_unknown_provider(composed, manifests.shelf(house, mirror, commit))
+    manifests.refuse_unknown_provider(composed, shelf)
     return composed
 
 
@@ -191,8 +193,3 @@ def _text(mirror: Mirror, commit: str, path: str) -> str | None:
     """A small text file of the commit; None for what is absent, large or not text."""
     data = reader(mirror, commit, SURVEY_CAP)(path)
     return data.decode("utf-8", "replace") if data is not None and b"\0" not in data else None
-
-
-def wired_network(ground: Ground) -> NetworkPolicy:
-    """The network of set-up; tests get none unless the policy says so."""
-    return ground.effective.network
