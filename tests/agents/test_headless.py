@@ -216,7 +216,7 @@ def test_how_a_run_ended(
     code: int, limit: Limit | None, final: str | None, failed: str | None,
     refused: tuple[str, ...], stop: Stop, words: str,
 ) -> None:  # fmt: skip
-    heard = endings.Heard()
+    heard = endings.Told()
     heard.remark("a last remark")
     heard.end(final, failed)
     end = endings.read("toy", ExecResult(code, b"", 1.0, limit), heard, [denial(kind) for kind in refused])
@@ -225,18 +225,18 @@ def test_how_a_run_ended(
 
 def test_an_exit_code_may_say_that_a_program_could_not_log_in() -> None:
     ended = ExecResult(41, b"", 1.0)
-    assert endings.read("gemini", ended, endings.Heard(), ()).stop is Stop.CREDENTIAL
-    assert endings.read("toy", ended, endings.Heard(), ()).stop is Stop.FAILED
+    assert endings.read("gemini", ended, endings.Told(), ()).stop is Stop.CREDENTIAL
+    assert endings.read("toy", ended, endings.Told(), ()).stop is Stop.FAILED
 
 
 def test_the_last_thing_said_tells_why_it_went_wrong_where_nothing_else_does() -> None:
-    heard = endings.Heard()
+    heard = endings.Told()
     heard.end("no such file", None)
     assert "no such file" in endings.read("toy", ExecResult(1, b"", 1.0), heard, ()).detail
 
 
 def test_an_error_that_was_got_over_is_none() -> None:
-    heard = endings.Heard()
+    heard = endings.Told()
     heard.end(None, "stream broke, trying again")
     heard.end("Done.", None)
     assert endings.read("toy", ExecResult(0, b"", 1.0), heard, ()).stop is Stop.FINISHED

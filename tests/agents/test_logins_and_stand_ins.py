@@ -199,4 +199,4 @@ async def test_what_is_cut_is_not_opened_again_by_asking(reach: Reach) -> None:
 def test_a_program_on_a_cut_wire_parks_like_one_without_budget() -> None:
     ended = ExecResult(exit_code=1, output=b"", seconds=1.0)
     denied = Denial("cut", "wire", "this wire has been cut", 1, FakeClock().now())
-    assert endings.read("claude", ended, endings.Heard(), [denied]).stop is Stop.BUDGET
+    assert endings.read("claude", ended, endings.Told(), [denied]).stop is Stop.BUDGET

@@ -17,7 +17,7 @@ def test_no_file_is_all_defaults(tmp_path: Path) -> None:
     assert read == settings.DEFAULT
     assert read.budget.execution == Cap(usd=Decimal(5))
     assert read.budget.host_per_day == Cap(usd=Decimal(50))
-    assert read.git_identity == ("Boatwright", "boatwright@localhost")
+    assert (read.git.name, read.git.email) == ("Boatwright", "boatwright@localhost")
     assert read.uid_range is None
     assert read.model is None
 

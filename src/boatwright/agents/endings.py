@@ -29,7 +29,7 @@ _CREDENTIAL = (
 )  # fmt: skip
 
 
-class Heard:
+class Told:
     """What a run said of itself: its last words, how it ended in its own view, and remarks outside its protocol."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class End:
     moves: tuple[str, ...] = ()
 
 
-def read(name: str, ended: ExecResult, heard: Heard, refused: Sequence[Denial]) -> End:
+def read(name: str, ended: ExecResult, heard: Told, refused: Sequence[Denial]) -> End:
     """The end of one run. What the wire refused counts before what the program made of it."""
     for kind, stop in _PARKS.items():
         for denial in refused:
@@ -75,5 +75,5 @@ def read(name: str, ended: ExecResult, heard: Heard, refused: Sequence[Denial]) 
     return End(Stop.FAILED, f"{name} ended with exit code {ended.exit_code}: {fence.line(said, 300)}")
 
 
-def _went_wrong(ended: ExecResult, heard: Heard) -> bool:
+def _went_wrong(ended: ExecResult, heard: Told) -> bool:
     return ended.exit_code != 0 or heard.failed is not None

@@ -165,7 +165,7 @@ class _Round:
         self._name = self._session.name if self._session else ids.event_id()
         self._parts: list[dict[str, str]] = []
         self._tools: list[str] = []
-        self._heard = endings.Heard()
+        self._heard = endings.Told()
         self._steps = 0
 
     async def run(self) -> RoundResult:

@@ -163,11 +163,6 @@ class Settings(Block):
         return self.models.default
 
     @property
-    def git_identity(self) -> tuple[str, str]:
-        """(name, email)."""
-        return self.git.name, self.git.email
-
-    @property
     def uid_range(self) -> range | None:
         return self.uids.range if self.uids else None
 
