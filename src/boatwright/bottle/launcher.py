@@ -22,6 +22,9 @@ from boatwright.values.process import Limits
 SYSTEM = "/usr/bin:/bin:/usr/sbin:/sbin"
 FILES = 4_096
 """Open files of one process."""
+AHEAD = 1 << 30
+"""Bytes that one process gets at least past the limit of its tree: a quarter of a second's growth at the worst, in
+which even a busy host looks (``watchdog.GROWTH``)."""
 SLACK = 5
 """Seconds of cpu that one process gets past the limit of its tree, so that the watchdog names the limit first."""
 
@@ -98,8 +101,8 @@ def limit(command: Sequence[str], limits: Limits) -> tuple[str, ...]:
 
 
 def behind(limit: int) -> int:
-    """A little above the limit of the tree: whoever passes that is named for it before this wall is met."""
-    return limit + limit // 4 + 8
+    """Above the limit of the tree: whoever passes that is named for it before this wall is met."""
+    return limit + max(limit // 4, AHEAD)
 
 
 def within(kind: int, wanted: int) -> int:
