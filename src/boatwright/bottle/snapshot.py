@@ -17,7 +17,7 @@ import contextlib
 import functools
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -83,7 +83,7 @@ class StepSaver:
         self._backend = backend
         self._author = author
         self._caps = caps or StepCaps()
-        self._trees: dict[str, str] = {}
+        self._trees: dict[str, tuple[str, str]] = {}
 
     async def save(
         self,
@@ -95,29 +95,31 @@ class StepSaver:
         message: str,
         when: datetime,
         ignore: bytes | None = None,
+        kept: Callable[[str], str] | None = None,
     ) -> Saved:
         """The workspace as a commit on ``parent``; the same workspace, parent, message and date give the same
         id.
 
-        ``ignore`` are patterns for new files, by default the base's and the host's (``git.ignore.of``). No
-        ref is moved: the caller writes its event first. ``SaveFailed`` when it cannot be done.
+        ``ignore`` are patterns for new files, by default the base's and the host's (``git.ignore.of``). ``kept``
+        makes the tree that is saved of the one that was seen. No ref is moved: the caller writes its event first.
+        ``SaveFailed`` when it cannot be done.
         """
         rules = await asyncio.to_thread(ignoring.of, mirror, base) if ignore is None else ignore
-        before = self._trees.get(parent)
-        if before is None:
-            before = await asyncio.to_thread(mirror.tree_of, parent)
-        order = _Order(before, rules, self._caps.file_bytes)
+        known = self._trees.get(parent)
+        if known is None:
+            known = (await asyncio.to_thread(mirror.tree_of, parent),) * 2
+        order = _Order(known[0], rules, self._caps.file_bytes)
         try:
             saver = await self._saver(bottle)
             async with _paused(bottle):
                 answer = await self._look(saver, bottle, mirror, order)
-            step = _Step(parent, base, message, when)
-            saved = await asyncio.to_thread(self._take, saver.workspace, mirror, answer, before, step)
+            step = _Step(parent, base, message, when, *known, kept)
+            saved = await asyncio.to_thread(self._take, saver.workspace, mirror, answer, step)
         except SaveFailed:
             raise
         except (errors.BoatwrightError, OSError) as failed:
             raise SaveFailed(f"The step was not saved: {failed}", subject=bottle.slug) from failed
-        self._trees = {saved.commit: saved.tree}
+        self._trees = {saved.commit: (answer.tree, saved.tree)}
         return saved
 
     async def discard(self, slug: str) -> None:
@@ -156,14 +158,16 @@ class StepSaver:
             )
         return saver_answer.read(ran.stdout)
 
-    def _take(self, out: Path, mirror: Mirror, answer: Answer, before: str, step: _Step) -> Saved:
+    def _take(self, out: Path, mirror: Mirror, answer: Answer, step: _Step) -> Saved:
         kept_out = saver_answer.findings(answer, self._caps.file_bytes)
-        tree = names.oid(answer.tree)
+        seen, before = names.oid(answer.tree), step.tree
+        if seen != step.seen:
+            with _pack(out, self._caps.pack_bytes) as pack:
+                mirror.unpack(pack, caps=PackCaps(self._caps.pack_bytes, self._caps.objects))
+        tree = step.kept(seen) if step.kept else seen
         if tree == before:
             found = tree_findings(mirror, step.base, tree)
             return Saved(step.parent, tree, changed=False, findings=(*found, *kept_out))
-        with _pack(out, self._caps.pack_bytes) as pack:
-            mirror.unpack(pack, caps=PackCaps(self._caps.pack_bytes, self._caps.objects))
         commit = mirror.commit_tree(tree, [step.parent], step.message, self._author, step.when)
         paths = tuple(
             names.shown(change.path) for change in mirror.changed(before, tree, renames=False, counts=False)
@@ -174,10 +178,15 @@ class StepSaver:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
+    """``tree`` is the parent's, ``seen`` the one the workspace had then."""
+
     parent: str
     base: str
     message: str
     when: datetime
+    seen: str
+    tree: str
+    kept: Callable[[str], str] | None
 
 
 @dataclass(frozen=True, slots=True)

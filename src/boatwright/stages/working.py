@@ -28,6 +28,7 @@ from boatwright.rules import paths, prompts
 from boatwright.stages import bottles, ground, metering, way_out, wiring
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
+from boatwright.stages.pinned import Pinned
 from boatwright.stages.way_out import WayOut
 from boatwright.stages.wiring import Inside, Payer
 from boatwright.values.context import Context
@@ -60,6 +61,10 @@ class Asked:
     opening: str
     base: str
 
+    def with_note(self, note: str) -> Asked:
+        """The same, with a note at the end of what is told."""
+        return Asked(f"{self.prompt}{note}" if self.prompt else "", f"{self.opening}{note}", self.base)
+
 
 async def work(
     context: Context, house: House, view: ExecutionView, mirror: Mirror, round_: Round, asked: Asked
@@ -74,12 +79,19 @@ async def work(
     async with wired(house, view, provider, here, bottles.slug_of(view.id)) as (wire, way):
         bottle = await bottles.of_agent(context, house, mirror, here, fitting, way)
         await bottle.stop()  # what a worker that is gone, or asleep, left running in it
-        await checkout.checkout(house.backend, bottle, mirror, commit=round_.commit, base=asked.base)
-        saving = _Saving(context, house, mirror, bottle, asked.base, round_)
-        task = _task(context, here, round_, asked, fitting, bottle, wire, saving)
+        pinned = await asyncio.to_thread(_pinned, provider, mirror, asked.base, round_.commit)
+        laid = await asyncio.to_thread(pinned.laid)
+        await checkout.checkout(house.backend, bottle, mirror, commit=laid, base=asked.base)
+        saving = _Saving(context, house, mirror, bottle, asked.base, round_, pinned)
+        task = _task(context, here, round_, asked.with_note(pinned.told()), fitting, bottle, wire, saving)
         result = await provider.run(task)
         await saving.settle()
         return result, saving.commit
+
+
+def _pinned(provider: Provider, mirror: Mirror, base: str, work: str) -> Pinned:
+    """The built-in agent reads no instructions but ours; other programs read what lies in their workspace."""
+    return Pinned.between(mirror, base, work) if provider.wired else Pinned(mirror, base, work)
 
 
 def refuse_unheld(provider: Provider, policy: Policy) -> None:
@@ -151,10 +163,11 @@ class _Saving:
     """Saves the steps of one round. ``commit`` is the last one's."""
 
     def __init__(
-        self, context: Context, house: House, mirror: Mirror, bottle: Bottle, base: str, round_: Round
-    ) -> None:
+        self, context: Context, house: House, mirror: Mirror, bottle: Bottle, base: str, round_: Round,
+        pinned: Pinned,
+    ) -> None:  # fmt: skip
         self._context, self._house, self._mirror, self._bottle = context, house, mirror, bottle
-        self._base, self._number = base, round_.number
+        self._base, self._number, self._pinned = base, round_.number, pinned
         self._saver = snapshot.StepSaver(house.backend)
         self._failures = 0
         self._unsaved: StepRecord | None = None
@@ -196,6 +209,7 @@ class _Saving:
             base=self._base,
             message=message,
             when=self._context.clock.now(),
+            kept=self._pinned.kept,
         )
         crash.point("step.saved")
         payload = StepCompleted(
