@@ -73,10 +73,13 @@ def worker() -> int:
     """Work on whatever waits, until told to stop (SIGTERM drains for 60 s)."""
     with common.opened() as (house, engine):
         house.require_bottle()
-        common.say(f"worker of release {house.release} on {house.state.root}; stop it with Ctrl-C")
-        _tell_of_others(house, engine)
         common.wait(_work(house, engine))
     return 0
+
+
+def _announce(house: House, engine: Engine) -> None:
+    common.say(f"worker of release {house.release} on {house.state.root}; stop it with Ctrl-C")
+    _tell_of_others(house, engine)
 
 
 def _tell_of_others(house: House, engine: Engine) -> None:
@@ -91,7 +94,9 @@ def _tell_of_others(house: House, engine: Engine) -> None:
 
 async def _work(house: House, engine: Engine) -> None:
     async with patrol.walking(house, engine):
-        await engine.run_worker(lambda execution, line: common.say(f"{execution}  {line}"))
+        await engine.run_worker(
+            lambda execution, line: common.say(f"{execution}  {line}"), begun=lambda: _announce(house, engine)
+        )
 
 
 def serve(

@@ -37,11 +37,15 @@ async def serve(house: House, engine: Engine, *, host: str, port: int, say: Call
     config = uvicorn.Config(doors(house), host=host, port=port, log_level="warning", access_log=False)
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    say(f"health on http://{host}:{port}/health; worker of release {house.release}")
+    hello = f"health on http://{host}:{port}/health; worker of release {house.release}"
     answering = asyncio.create_task(_answer(server))
     try:
         async with patrol.walking(house, engine):
-            await engine.run_worker(lambda execution, line: say(f"{execution}  {line}"), until=answering.done)
+            await engine.run_worker(
+                lambda execution, line: say(f"{execution}  {line}"),
+                until=answering.done,
+                begun=lambda: say(hello),
+            )
     finally:
         server.should_exit = True
         await answering

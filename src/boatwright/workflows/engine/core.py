@@ -165,13 +165,18 @@ class Engine:
         on_line: OnLine,
         *,
         until: Callable[[], bool] | None = None,
+        begun: Callable[[], None] = lambda: None,
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
-        """Work on whatever waits, until SIGTERM, SIGINT, cancellation, or ``until`` says so; then drain."""
+        """Work on whatever waits, until SIGTERM, SIGINT, cancellation, or ``until`` says so; then drain.
+
+        ``begun`` is called once a signal would be heard: who announces the worker before invites one that kills it.
+        """
         with Signals() as told:
             async with self._at_work(
                 self.queue, on_line, at_once=self._at_once, told=told, drain=drain_seconds
             ):
+                begun()
                 await asyncio.to_thread(self._clean_quietly)
                 while not told.is_set() and not (until is not None and until()):
                     await nap(told, 0.1)
