@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
-from pathlib import PurePosixPath
 
 NAMES = frozenset({
     "agents.md", "agents.override.md", "claude.md", "claude.local.md", "gemini.md", "qwen.md", "conventions.md",
@@ -25,9 +24,7 @@ BELOW = ((".github", "instructions"), (".github", "agents"), (".github", "prompt
 
 def instructs(path: str) -> bool:
     """Whether a coding agent may take this file for an instruction to itself."""
-    parts = PurePosixPath(path.lower()).parts
-    if not parts:
-        return False
+    parts = path.lower().split("/")
     folders = parts[:-1]
     return (
         parts[-1] in NAMES
