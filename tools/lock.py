@@ -17,9 +17,10 @@ COMMON = (
     "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate",
     "--no-emit-index-url", "--no-emit-find-links", "--no-config", "--quiet",
 )  # fmt: skip
+EXTRAS = ("--extra", "postgres", "--extra", "keyring", "--extra", "vault")
 FILES = {
-    "constraints/runtime.txt": ("pyproject.toml", "--extra", "postgres"),
-    "constraints/dev.txt": ("pyproject.toml", "--extra", "postgres", "--group", "dev"),
+    "constraints/runtime.txt": ("pyproject.toml", *EXTRAS),
+    "constraints/dev.txt": ("pyproject.toml", *EXTRAS, "--group", "dev"),
 }
 
 
