@@ -24,6 +24,7 @@ from boatwright.config import release, secrets
 from boatwright.config.paths import StateDir
 from boatwright.egress import control, registries, wires
 from boatwright.egress.budget import Budgets
+from boatwright.egress.cuts import Cuts
 from boatwright.egress.registries import Registries
 from boatwright.egress.spec import Upstream, WireSpec, to_json
 from boatwright.egress.upstream import open_unix
@@ -164,7 +165,7 @@ class WireClient:
             await asyncio.to_thread(rows.forget, wire)
 
     async def cut(self, wire: str) -> None:
-        """Cut a wire: calls under way end and are charged, new ones are refused until it is opened again."""
+        """Cut a wire: calls under way end and are charged; no wire of its account carries a call until that is lifted."""
         await self._order({"do": "cut", "id": wire})
 
     async def status(self) -> dict[str, Any]:
@@ -197,6 +198,10 @@ class WireClient:
                 self._state.create()
                 self._budgets = Budgets.open(self._state.budgets_url)
             return self._budgets
+
+    def cuts(self) -> Cuts:
+        """Which accounts are cut: to cut one, to see what is to be done about it, to lift it."""
+        return Cuts(self.budgets().database)
 
     def registries(self) -> Registries:
         """This host's package registries, asked once. Blocks for a few seconds the first time."""
