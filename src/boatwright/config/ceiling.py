@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
@@ -71,7 +71,10 @@ class ModelPrice(Block):
 
 
 class Models(Block):
+    """``count``: who says how many tokens a request would take, when an agent asks: we by its size, or its provider."""
+
     default: str | None = None
+    count: Literal["estimate", "exact"] = "estimate"
     prices: dict[str, ModelPrice] = Field(default_factory=dict)
 
     @field_validator("default")

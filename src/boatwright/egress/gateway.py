@@ -10,7 +10,6 @@ client has not heard a byte, the next is asked, under a reservation of its own.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +24,7 @@ from boatwright.egress import inbound as inbound_module
 from boatwright.egress.answer import Refused
 from boatwright.egress.booking import Reserve
 from boatwright.egress.call import Call
+from boatwright.egress.counting import Counting
 from boatwright.egress.hold import Hold, Office
 from boatwright.egress.inbound import Inbound
 from boatwright.egress.meter import protocol as protocol_module
@@ -79,13 +79,14 @@ class Gateway:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._counting = Counting(house)
 
     async def serve(self, wire: WireSpec, request: h11.Request, client: Inbound) -> None:
         """Answer one request in origin form; ``Refused`` says why not."""
         path, _, query = request.target.decode("ascii").partition("?")
         counted = meter.count_by_path(path)
         if counted is not None and request.method == b"POST" and wire.upstream(counted[0]) is not None:
-            await self._count(counted[1], request, client)
+            await self._counting.serve(wire, request, client, counted[1], counted[0])
             return
         metered = meter.by_path(path)
         upstream = wire.upstream(metered.side) if metered else None
@@ -137,15 +138,6 @@ class Gateway:
         if upstream.login:
             return None  # a subscription is not billed by the token
         return prices.find(wire.pricing(side), model, self._house.clock.now(), wire.prices)
-
-    async def _count(self, field: str, request: h11.Request, client: Inbound) -> None:
-        """An estimate of our own, three bytes a token: never sent, never billed; it decides nothing here."""
-        raw = inbound_module.decode(await client.body(), inbound_module.header(request, b"content-encoding"))
-        body = json.dumps({field: -(-len(raw) // 3)}).encode()
-        headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
-        await client.send(
-            h11.Response(status_code=200, headers=headers), h11.Data(data=body), h11.EndOfMessage()
-        )
 
     # --- the call ----------------------------------------------------------------------------------------
 

@@ -53,7 +53,8 @@ class WireSpec:
     dollars per million tokens by kind (input, output, cache_read, cache_write, cache_write_long).
     ``allow_fields`` are request fields, tool types and block types let through although their cost is not
     bounded by the request. ``fallback`` are models tried in order: a call for the first of them is asked of
-    the next when the one before is overloaded, limited or away.
+    the next when the one before is overloaded, limited or away. ``exact_counts``: a client that asks how many
+    tokens a request would take gets the provider's figure, not our estimate.
     """
 
     id: str
@@ -72,6 +73,7 @@ class WireSpec:
     prices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     allow_fields: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
+    exact_counts: bool = False
 
     def __post_init__(self) -> None:
         if not _ID.match(self.id):
