@@ -45,6 +45,15 @@ class Upstream:
 
 
 @dataclass(frozen=True)
+class Service:
+    """Something of this host that a bottle may speak to: its socket, the methods it takes, bytes of a request's body."""
+
+    socket: str
+    methods: tuple[str, ...] = ("GET", "POST")
+    most_bytes: int = 1 << 20
+
+
+@dataclass(frozen=True)
 class WireSpec:
     """One wire. Equal specs are one wire however often it is opened.
 
@@ -54,7 +63,7 @@ class WireSpec:
     ``allow_fields`` are request fields, tool types and block types let through although their cost is not
     bounded by the request. ``fallback`` are models tried in order: a call for the first of them is asked of
     the next when the one before is overloaded, limited or away. ``exact_counts``: a client that asks how many
-    tokens a request would take gets the provider's figure, not our estimate.
+    tokens a request would take gets the provider's figure, not our estimate. ``services`` are reached by name.
     """
 
     id: str
@@ -74,6 +83,7 @@ class WireSpec:
     allow_fields: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
     exact_counts: bool = False
+    services: Mapping[str, Service] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _ID.match(self.id):
@@ -107,4 +117,8 @@ def from_json(text: str) -> WireSpec:
     row["upstreams"] = tuple(Upstream(**one) for one in row.get("upstreams", ()))
     for name in ("models", "hosts", "private_hosts", "allow_fields", "fallback"):
         row[name] = tuple(row.get(name, ()))
+    row["services"] = {
+        name: Service(**{**one, "methods": tuple(one["methods"])})
+        for name, one in row.get("services", {}).items()
+    }
     return WireSpec(**row)
