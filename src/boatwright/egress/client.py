@@ -142,8 +142,10 @@ class WireClient:
 
     # --- wires -------------------------------------------------------------------------------------------
 
-    async def open(self, spec: WireSpec) -> Path:
+    async def open(self, spec: WireSpec, *, lift: bool = True) -> Path:
         """Open a wire, or say again what it is; returns the directory that holds its socket.
+
+        One that was cut is open again after that; not with ``lift`` False.
 
         Keys named ``env:`` are taken from this client's environment and handed over; ``errors.Parked`` (code
         ``credential``) names the variable that is missing. ``registry_only`` adds this host's registries.
@@ -151,7 +153,7 @@ class WireClient:
         keys = self._keys(spec)
         if spec.network == Network.REGISTRY_ONLY:
             spec = await asyncio.to_thread(self._with_registries, spec)
-        await self._order({"do": "open", "spec": to_json(spec), "keys": keys})
+        await self._order({"do": "open", "spec": to_json(spec), "keys": keys, "lift": lift})
         return wires.directory(self._state, spec.id)
 
     async def close(self, wire: str) -> None:
