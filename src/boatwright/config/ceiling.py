@@ -110,6 +110,7 @@ class Logins(Block):
     """Subscriptions the wire uses in place of a key: where the token is, never the token."""
 
     claude: SecretReference | None = None
+    chatgpt: SecretReference | None = None
 
 
 class Uids(Block):

@@ -1,10 +1,12 @@
 """Secret references: a setting names where a secret is, never the secret itself.
 
-``env:NAME`` is a variable of the asking process, ``file:PATH`` a file only its owner may read (0600).
+``env:NAME`` is a variable of the asking process, ``file:PATH`` a file only its owner may read (0600), ``file:PATH#A.B``
+the text at ``A.B`` in such a file of JSON.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Mapping
@@ -39,9 +41,10 @@ def resolve(reference: str, *, environment: Mapping[str, str]) -> Secret:
     if kind == "env" and name:
         return _from_environment(name, environment)
     if kind == "file" and name:
-        return _from_file(Path(name).expanduser())
+        path, _, field = name.partition("#")
+        return _from_file(Path(path).expanduser(), field)
     raise errors.BadInput(
-        "a secret reference is written env:NAME or file:PATH",
+        "a secret reference is written env:NAME, file:PATH or file:PATH#FIELD",
         next_moves=("env:ANTHROPIC_API_KEY", "file:/path/to/key"),
     )
 
@@ -60,7 +63,7 @@ def _from_environment(name: str, environment: Mapping[str, str]) -> Secret:
     return _clean(value, f"the variable {name}")
 
 
-def _from_file(path: Path) -> Secret:
+def _from_file(path: Path, field: str = "") -> Secret:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError as error:
@@ -78,7 +81,20 @@ def _from_file(path: Path) -> Secret:
         os.close(descriptor)
     if not value:
         raise _absent(f"the key file {path} is empty", f"write the key to {path}")
-    return _clean(value, f"the key file {path}")
+    return _clean(_member(value, field, path) if field else value, f"the key file {path}")
+
+
+def _member(text: str, field: str, path: Path) -> str:
+    """The text at ``field`` (``A.B``) of a file of JSON."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _absent(f"the key file {path} is not JSON", f"name a JSON file, or {path} without #") from None
+    for name in field.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    if not isinstance(found, str) or not found:
+        raise _absent(f"the key file {path} has no text at {field[:80]}", f"write the key to {path}")
+    return found
 
 
 def _clean(value: str, where: str) -> Secret:

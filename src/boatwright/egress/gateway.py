@@ -117,7 +117,7 @@ class Gateway:
             if model:
                 metered, body = call_module.renamed(metered, body, model)
             asked_usage = bool(protocol_module.mapping(body.get("stream_options")).get("include_usage"))
-            ask = Ask(wire.pricing(metered.side), wire.allow_fields)
+            ask = Ask(wire.pricing(metered.side), wire.allow_fields, login=asked.upstream.login)
             bound = metered.bound(body, ask)
             counted = ask.sent or protocol_module.encode(body)
         except Unbounded as refusal:

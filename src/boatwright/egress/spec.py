@@ -22,8 +22,11 @@ DEFAULT_BASES = {
 COMPATIBLE = "/v1beta/openai"
 """Below which Gemini's provider speaks Chat Completions."""
 
-LOGINS = {"claude": "anthropic"}
+LOGINS = {"claude": "anthropic", "chatgpt": "openai"}
 """Subscriptions whose token the wire can add, and the protocol each is for."""
+CODEX_PATH = "/backend-api/codex"
+"""Below which a ChatGPT login's backend speaks Responses, without a version in the path."""
+_LOGIN_BASES = {"chatgpt": f"https://chatgpt.com{CODEX_PATH}"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Upstream:
 
     @property
     def base(self) -> str:
-        return self.base_url or DEFAULT_BASES.get(self.protocol, "")
+        return self.base_url or _LOGIN_BASES.get(self.login) or DEFAULT_BASES.get(self.protocol, "")
 
 
 @dataclass(frozen=True)

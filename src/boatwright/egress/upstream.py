@@ -22,7 +22,7 @@ from boatwright import errors
 from boatwright.egress import http1, sockets
 from boatwright.egress.chunks import Broken, Chunks
 from boatwright.egress.http1 import Head
-from boatwright.egress.spec import COMPATIBLE, Upstream
+from boatwright.egress.spec import CODEX_PATH, COMPATIBLE, Upstream
 
 CONNECT_SECONDS = 15.0
 ANSWER_SECONDS = 600.0
@@ -62,7 +62,7 @@ class Origin:
 
     def target(self, path: str) -> str:
         """``path`` below this origin's own path; a base address may or may not say its version itself."""
-        if self.prefix.endswith(("/v1", COMPATIBLE)) and path.startswith("/v1/"):
+        if self.prefix.endswith(("/v1", COMPATIBLE, CODEX_PATH)) and path.startswith("/v1/"):
             return self.prefix + path[3:]
         return self.prefix + path
 
