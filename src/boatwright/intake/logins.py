@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from boatwright import errors
-from boatwright.stages import logins
+from boatwright.stages import keys, logins
 from boatwright.stages.house import House
 from boatwright.values.usage import Cap, ModelRef
 
@@ -19,13 +19,14 @@ def check(house: House, provider: str, model: ModelRef, budget: Cap) -> tuple[st
     login = logins.of_program(house, provider, model)
     if login is None:
         return ()
-    if not house.environment.get(_KEY):
+    if not keys.is_named(house, "anthropic"):
         raise errors.BadInput(
             f"a Claude subscription serves Claude Code alone: planning and review ask the model themselves, and {_KEY} "
             "is not set",
             subject=_KEY,
             next_moves=(
-                f"export {_KEY}=… too, and let settings.yml say: logins: {{claude: env:{logins.CLAUDE_TOKEN}}}",
+                f"export {_KEY}=… too, or name it under keys in settings.yml; and let settings.yml say: "
+                f"logins: {{claude: env:{logins.CLAUDE_TOKEN}}}",
                 'or let Claude Code work alone: boatwright bottle start claude --headless --prompt "…" --budget 2Mtok',
             ),
         )

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from boatwright.stages import keys
 from boatwright.stages.house import House
 from boatwright.values.usage import ModelRef
 
 CLAUDE_TOKEN = "CLAUDE_CODE_OAUTH_TOKEN"  # noqa: S105 - a variable's name, not a token
-_CLAUDE_KEY = "ANTHROPIC_API_KEY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,12 @@ class Login:
 def of_program(house: House, provider: str, model: ModelRef) -> Login | None:
     """The subscription with which the program of a bottle asks ``model``; None: with a key.
 
-    What ``logins`` of settings.yml names; else the token's variable, where no key is set beside it.
+    What ``logins`` of settings.yml names; else the token's variable, where no key is named beside it.
     """
     if provider != "claude" or model.provider != "anthropic":
         return None
     if house.settings.logins.claude is not None:
         return Login("claude", house.settings.logins.claude)
-    if house.environment.get(CLAUDE_TOKEN) and not house.environment.get(_CLAUDE_KEY):
+    if house.environment.get(CLAUDE_TOKEN) and not keys.is_named(house, "anthropic"):
         return Login("claude", f"env:{CLAUDE_TOKEN}")
     return None
