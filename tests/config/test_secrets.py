@@ -48,7 +48,26 @@ def test_a_directory_or_nothing_is_no_key_file(tmp_path: Path) -> None:
             secrets.resolve(f"file:{path}", environment={})
 
 
-@pytest.mark.parametrize("reference", ["", "sk-raw-key", "env:", "file:", "vault:x"])
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "",
+        "sk-raw-key",
+        "env:",
+        "file:",
+        "vault:x",
+        "vault:a/b",
+        "vault:a#f",
+        "vault:a/../b#f",
+        "vault:a?x/b#f",
+        "keyring:x",
+        "keyring:/x",
+        "keyring:x/",
+        "keyring:a/b\nc",
+        "env:A B",
+        "aws:x",
+    ],
+)
 def test_what_is_no_reference_is_not_repeated(reference: str) -> None:
     with pytest.raises(errors.BadInput) as refused:
         secrets.resolve(reference, environment={})

@@ -25,8 +25,10 @@ from boatwright.egress.answer import Refused
 from boatwright.egress.booking import Reserve
 from boatwright.egress.call import Call
 from boatwright.egress.counting import Counting
+from boatwright.egress.detour import Via
 from boatwright.egress.hold import Hold, Office
 from boatwright.egress.inbound import Inbound
+from boatwright.egress.keys import Keys
 from boatwright.egress.meter import protocol as protocol_module
 from boatwright.egress.meter.protocol import Ask
 from boatwright.egress.meter.protocol import Protocol as Metered
@@ -45,8 +47,14 @@ class House(Office, Protocol):
     pool: Pool
     owner: str
 
-    def key(self, wire: WireSpec, upstream: Upstream) -> str | None:
+    keys: Keys
+
+    async def key(self, wire: WireSpec, upstream: Upstream) -> str | None:
         """The key to add; None when the upstream wants none; ``Refused`` while it is not here."""
+        ...
+
+    async def detour(self, wire: WireSpec, host: str) -> Via | None:
+        """The company's proxy that leads to ``host``; None: straight. ``Refused`` while its credential is not here."""
         ...
 
     async def check_frozen(self, provider: str, model: str) -> None:
@@ -163,8 +171,8 @@ class Gateway:
         The client has heard nothing then. Once a byte of an answer went to it, nothing is tried again.
         """
         await self._house.check_frozen(wire.pricing(call.protocol.side), call.bound.model)
-        key = self._house.key(wire, call.upstream)
-        where = origin(call.upstream)
+        key = await self._house.key(wire, call.upstream)
+        where = await call_module.destination(self._house, wire, call.upstream)
         started = self._house.clock.monotonic()
         async with Hold(self._house, self._reserve(wire, call)) as hold:
             try:
@@ -180,6 +188,8 @@ class Gateway:
             if hold.above:
                 self._house.freeze(wire.pricing(call.protocol.side), call.bound.model)
         self._note(wire, call, hold, answer, self._house.clock.monotonic() - started)
+        if answer.status in {401, 403}:
+            self._house.keys.forget(call.upstream.secret)
         if answer.client_gone:
             raise inbound_module.Gone
         return f"status {answer.status}" if away else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from boatwright import errors
-from boatwright.stages import logins
+from boatwright.stages import keys, logins
 from boatwright.stages.house import House
 from boatwright.values.usage import Cap, ModelRef
 
@@ -18,13 +18,14 @@ def check(house: House, provider: str, model: ModelRef, budget: Cap) -> tuple[st
     if login is None:
         return ()
     kind = login.subscription
-    if not house.environment.get(kind.key):
+    if not keys.is_named(house, kind.models):
         raise errors.BadInput(
             f"a {kind.title} serves {kind.program} alone: planning and review ask the model themselves, and {kind.key} "
             "is not set",
             subject=kind.key,
             next_moves=(
-                f"export {kind.key}=… too, and let settings.yml say: logins: {{{kind.name}: {login.secret}}}",
+                f"export {kind.key}=… too, or name it under keys in settings.yml; and let settings.yml say: "
+                f"logins: {{{kind.name}: {login.secret}}}",
                 f"or let {kind.program} work alone: "
                 f'boatwright bottle start {kind.agent} --headless --prompt "…" --budget 2Mtok',
             ),

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from boatwright.stages import keys
 from boatwright.stages.house import House
 from boatwright.values.usage import ModelRef
 
@@ -60,7 +61,7 @@ def of_program(house: House, provider: str, model: ModelRef) -> Login | None:
         if (provider, model.provider) != (each.agent, each.models):
             continue
         named: str | None = getattr(house.settings.logins, each.name)
-        own = None if house.environment.get(each.key) else found(each, house.environment)
+        own = None if keys.is_named(house, each.models) else found(each, house.environment)
         return Login(each, named or own or "") if named or own else None
     return None
 
