@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -74,7 +74,10 @@ class ModelPrice(Block):
 
 
 class Models(Block):
+    """``count``: who says how many tokens a request would take, when an agent asks: we by its size, or its provider."""
+
     default: str | None = None
+    count: Literal["estimate", "exact"] = "estimate"
     prices: dict[str, ModelPrice] = Field(default_factory=dict)
 
     @field_validator("default")
@@ -151,6 +154,7 @@ class Logins(Block):
     """Subscriptions the wire uses in place of a key: where the token is, never the token."""
 
     claude: SecretReference | None = None
+    chatgpt: SecretReference | None = None
 
 
 class Uids(Block):

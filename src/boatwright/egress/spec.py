@@ -22,8 +22,11 @@ DEFAULT_BASES = {
 COMPATIBLE = "/v1beta/openai"
 """Below which Gemini's provider speaks Chat Completions."""
 
-LOGINS = {"claude": "anthropic"}
+LOGINS = {"claude": "anthropic", "chatgpt": "openai"}
 """Subscriptions whose token the wire can add, and the protocol each is for."""
+CODEX_PATH = "/backend-api/codex"
+"""Below which a ChatGPT login's backend speaks Responses, without a version in the path."""
+_LOGIN_BASES = {"chatgpt": f"https://chatgpt.com{CODEX_PATH}"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Upstream:
 
     @property
     def base(self) -> str:
-        return self.base_url or DEFAULT_BASES.get(self.protocol, "")
+        return self.base_url or _LOGIN_BASES.get(self.login) or DEFAULT_BASES.get(self.protocol, "")
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ class WireSpec:
     dollars per million tokens by kind (input, output, cache_read, cache_write, cache_write_long).
     ``allow_fields`` are request fields, tool types and block types let through although their cost is not
     bounded by the request. ``fallback`` are models tried in order: a call for the first of them is asked of
-    the next when the one before is overloaded, limited or away.
+    the next when the one before is overloaded, limited or away. ``exact_counts``: a client that asks how many
+    tokens a request would take gets the provider's figure, not our estimate.
     """
 
     id: str
@@ -86,6 +90,7 @@ class WireSpec:
     allow_fields: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
     detour: Detour | None = None
+    exact_counts: bool = False
 
     def __post_init__(self) -> None:
         if not _ID.match(self.id):

@@ -81,6 +81,7 @@ async def model_wire(
         upstreams=(await upstream(house, model, inside.protocol, login),),
         models=(model.asked,) if inside.bottle else (),
         fallback=models.chain,
+        exact_counts=house.settings.models.count == "exact",
         prices=prices(house, *models.refs),
         network=str(inside.network),
         hosts=inside.hosts,

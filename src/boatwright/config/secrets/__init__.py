@@ -1,7 +1,7 @@
 """Secret references: a setting names where a secret is, never the secret itself.
 
 ``env:NAME``              a variable of the asking process
-``file:PATH``             a file only its owner may read (0600)
+``file:PATH``             a file only its owner may read (0600); ``file:PATH#A.B`` the text at ``A.B`` in one of JSON
 ``keyring:SERVICE/NAME``  the keyring of this user's desktop (extra ``keyring``)
 ``vault:PATH#FIELD``      a field of a key-value secret in Vault, version 1 or 2 (extra ``vault``)
 
@@ -41,7 +41,8 @@ def resolve(reference: str, *, environment: Mapping[str, str], blanks: bool = Fa
     if kind == "env":
         return files.from_environment(name, environment, blanks)
     if kind == "file":
-        return files.from_file(Path(name).expanduser(), blanks)
+        path, _, field = name.partition("#")
+        return files.from_file(Path(path).expanduser(), blanks, field)
     if kind == "keyring":
         service, _, account = name.partition("/")
         found = keyrings.read(service, account, surroundings(reference, environment))
@@ -55,7 +56,7 @@ def check(reference: str) -> None:
     """Raises ``errors.BadInput`` for what is no reference."""
     if not re.match(REFERENCE, reference):
         raise errors.BadInput(
-            "a secret reference is written env:NAME, file:PATH, keyring:SERVICE/NAME or vault:PATH#FIELD",
+            "a secret reference is written env:NAME, file:PATH, file:PATH#FIELD, keyring:SERVICE/NAME or vault:PATH#FIELD",
             next_moves=("env:ANTHROPIC_API_KEY", "file:/path/to/key", "keyring:boatwright/anthropic"),
         )
 

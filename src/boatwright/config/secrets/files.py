@@ -1,7 +1,8 @@
-"""Secrets in a variable of the caller, or in a file of the user's own."""
+"""Secrets in a variable of the caller, or in a file of the user's own, also at a field of one of JSON."""
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Mapping
@@ -19,8 +20,10 @@ def from_environment(name: str, environment: Mapping[str, str], blanks: bool = F
     return clean(value, f"the variable {name}", blanks)
 
 
-def from_file(path: Path, blanks: bool = False) -> Secret:
-    """A regular file nobody else may read; anything else is refused with the command that mends it."""
+def from_file(path: Path, blanks: bool = False, field: str = "") -> Secret:
+    """A regular file nobody else may read, or the text at ``field`` (``A.B``) of one of JSON; anything else is refused
+    with the command that mends it.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError as error:
@@ -38,4 +41,17 @@ def from_file(path: Path, blanks: bool = False) -> Secret:
         os.close(descriptor)
     if not value:
         raise absent(f"the key file {path} is empty", f"write the key to {path}")
-    return clean(value, f"the key file {path}", blanks)
+    return clean(_member(value, field, path) if field else value, f"the key file {path}", blanks)
+
+
+def _member(text: str, field: str, path: Path) -> str:
+    """The text at ``field`` (``A.B``) of a file of JSON."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise absent(f"the key file {path} is not JSON", f"name a JSON file, or {path} without #") from None
+    for name in field.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    if not isinstance(found, str) or not found:
+        raise absent(f"the key file {path} has no text at {field[:80]}", f"write the key to {path}")
+    return found
