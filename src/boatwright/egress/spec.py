@@ -61,6 +61,15 @@ class Detour:
 
 
 @dataclass(frozen=True)
+class Service:
+    """Something of this host that a bottle may speak to: its socket, the methods it takes, bytes of a request's body."""
+
+    socket: str
+    methods: tuple[str, ...] = ("GET", "POST")
+    most_bytes: int = 1 << 20
+
+
+@dataclass(frozen=True)
 class WireSpec:
     """One wire. Equal specs are one wire however often it is opened.
 
@@ -70,7 +79,7 @@ class WireSpec:
     ``allow_fields`` are request fields, tool types and block types let through although their cost is not
     bounded by the request. ``fallback`` are models tried in order: a call for the first of them is asked of
     the next when the one before is overloaded, limited or away. ``exact_counts``: a client that asks how many
-    tokens a request would take gets the provider's figure, not our estimate.
+    tokens a request would take gets the provider's figure, not our estimate. ``services`` are reached by name.
     """
 
     id: str
@@ -89,8 +98,9 @@ class WireSpec:
     prices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     allow_fields: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
-    detour: Detour | None = None
     exact_counts: bool = False
+    detour: Detour | None = None
+    services: Mapping[str, Service] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _ID.match(self.id):
@@ -126,6 +136,10 @@ def from_json(text: str) -> WireSpec:
     row["detour"] = Detour(**{**_located(detour), "direct": tuple(detour["direct"])}) if detour else None
     for name in ("models", "hosts", "private_hosts", "allow_fields", "fallback"):
         row[name] = tuple(row.get(name, ()))
+    row["services"] = {
+        name: Service(**{**one, "methods": tuple(one["methods"])})
+        for name, one in row.get("services", {}).items()
+    }
     return WireSpec(**row)
 
 

@@ -28,7 +28,8 @@ def told(house: House) -> dict[str, str]:
     settings = house.settings
     named = {
         **{f"keys.{name}": getattr(settings.keys, name) for name in VARIABLES},
-        **{f"logins.{name}": getattr(settings.logins, name) for name in type(settings.logins).model_fields},
+        "logins.claude": settings.logins.claude,
+        "logins.chatgpt": settings.logins.chatgpt,
         "proxy.credential": settings.proxy.credential if settings.proxy else None,
     }
     report = {f"secret {name}": _standing(house, one) for name, one in named.items() if one}
