@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import dataclass
 
 import h11
@@ -90,16 +92,31 @@ def headers(
     """The headers of one request to a provider: what of the client's goes on, and the key as the provider wants it."""
     made = [
         ("host", where.authority),
-        *(_with_beta(passed) if upstream.login else passed),
+        *(_with_beta(passed) if upstream.login == "claude" else passed),
         ("content-type", "application/json"),
         ("content-length", str(length)),
         ("accept-encoding", "identity"),
     ]
     if key is not None and upstream.login:
         made.append(("authorization", f"Bearer {key}"))
+        made += _account(key) if upstream.login == "chatgpt" else ()
     elif key is not None:
         made.append((metered.key_header, metered.key_prefix + key))
     return made
+
+
+def _account(token: str) -> tuple[tuple[str, str], ...]:
+    """The account a ChatGPT token is for, which its backend wants named beside it; the token itself says which.
+
+    A token that is no JWT, or names none, goes alone: the backend decides.
+    """
+    try:
+        part = token.split(".")[1]
+        told = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        account = told["https://api.openai.com/auth"]["chatgpt_account_id"]
+    except (ValueError, LookupError, TypeError):
+        return ()
+    return (("chatgpt-account-id", account),) if isinstance(account, str) else ()
 
 
 def passed(request: h11.Request, metered: Metered) -> tuple[tuple[str, str], ...]:

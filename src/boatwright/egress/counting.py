@@ -17,7 +17,7 @@ from boatwright.egress.answer import Refused
 from boatwright.egress.inbound import Inbound
 from boatwright.egress.meter import protocol as protocol_module
 from boatwright.egress.spec import Upstream, WireSpec
-from boatwright.egress.upstream import Cut, Link, NoAnswer, Pool, Unreachable, origin
+from boatwright.egress.upstream import Cut, Link, NoAnswer, Pool, Unreachable, Ways, reached
 from boatwright.rules.bound import Refusal as Unbounded
 
 BYTES_A_TOKEN = 3
@@ -25,12 +25,12 @@ SECONDS = 15.0
 ANSWER_BYTES = 64 * 1024
 
 
-class House(Protocol):
+class House(Ways, Protocol):
     """What counting needs of the proxy."""
 
     pool: Pool
 
-    def key(self, wire: WireSpec, upstream: Upstream) -> str | None: ...
+    async def key(self, wire: WireSpec, upstream: Upstream) -> str | None: ...
 
     def note(self, what: str, **fields: str | int | float | None) -> None: ...
 
@@ -72,7 +72,8 @@ class Counting:
     async def _asked(
         self, wire: WireSpec, upstream: Upstream, request: h11.Request, raw: bytes, side: str
     ) -> dict[str, object]:
-        metered, where, key = meter.of_side(side)[0], origin(upstream), self._house.key(wire, upstream)
+        metered, key = meter.of_side(side)[0], await self._house.key(wire, upstream)
+        where = await reached(self._house, wire, upstream)
         target = where.target(request.target.decode("ascii").partition("?")[0])
         head = call.headers(metered, upstream, call.passed(request, metered), where, key, len(raw))
         link = await self._house.pool.take(where, fresh=True)

@@ -22,15 +22,19 @@ DEFAULT_BASES = {
 COMPATIBLE = "/v1beta/openai"
 """Below which Gemini's provider speaks Chat Completions."""
 
-LOGINS = {"claude": "anthropic"}
+LOGINS = {"claude": "anthropic", "chatgpt": "openai"}
 """Subscriptions whose token the wire can add, and the protocol each is for."""
+CODEX_PATH = "/backend-api/codex"
+"""Below which a ChatGPT login's backend speaks Responses, without a version in the path."""
+_LOGIN_BASES = {"chatgpt": f"https://chatgpt.com{CODEX_PATH}"}
 
 
 @dataclass(frozen=True)
 class Upstream:
     """Where calls of one protocol go: an address or a unix socket, and the reference of the key to add.
 
-    ``login`` names the subscription the secret belongs to (:data:`LOGINS`); empty: it is an API key.
+    ``login`` names the subscription the secret belongs to (:data:`LOGINS`); empty: it is an API key. ``around`` says
+    where the secret's source is (``config.secrets.surroundings``), set by the worker that opens the wire.
     """
 
     protocol: str
@@ -38,10 +42,22 @@ class Upstream:
     socket: str = ""
     secret: str | None = None
     login: str = ""
+    around: tuple[tuple[str, str], ...] = ()
 
     @property
     def base(self) -> str:
-        return self.base_url or DEFAULT_BASES.get(self.protocol, "")
+        return self.base_url or _LOGIN_BASES.get(self.login) or DEFAULT_BASES.get(self.protocol, "")
+
+
+@dataclass(frozen=True)
+class Detour:
+    """The proxy of a company's network, through which this host reaches all but the hosts in ``direct``."""
+
+    host: str
+    port: int
+    secret: str | None = None
+    direct: tuple[str, ...] = ()
+    around: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,7 @@ class WireSpec:
     allow_fields: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
     exact_counts: bool = False
+    detour: Detour | None = None
     services: Mapping[str, Service] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -114,7 +131,9 @@ def to_json(spec: WireSpec) -> str:
 
 def from_json(text: str) -> WireSpec:
     row: dict[str, Any] = json.loads(text)
-    row["upstreams"] = tuple(Upstream(**one) for one in row.get("upstreams", ()))
+    row["upstreams"] = tuple(Upstream(**_located(one)) for one in row.get("upstreams", ()))
+    detour = row.get("detour")
+    row["detour"] = Detour(**{**_located(detour), "direct": tuple(detour["direct"])}) if detour else None
     for name in ("models", "hosts", "private_hosts", "allow_fields", "fallback"):
         row[name] = tuple(row.get(name, ()))
     row["services"] = {
@@ -122,3 +141,7 @@ def from_json(text: str) -> WireSpec:
         for name, one in row.get("services", {}).items()
     }
     return WireSpec(**row)
+
+
+def _located(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "around": tuple((name, value) for name, value in row.get("around", ()))}
