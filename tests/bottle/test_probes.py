@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from boatwright.bottle import duties, probes
-from boatwright.bottle.backends.bubblewrap import Bubblewrap
+from boatwright.bottle.backends.host import HostBackend
 from boatwright.bottle.probes import Kind, Outcome
 
 MAY_BE_OPEN = {18, 43, 61, 62, 69}
@@ -22,7 +22,7 @@ def test_each_has_a_class_and_the_open_ones_are_benign() -> None:
     assert {number for number, kind in kinds.items() if kind is Kind.HOST} == set(duties.DUTIES) - {49}
 
 
-async def test_every_way_out_is_shut(backend: Bubblewrap) -> None:
+async def test_every_way_out_is_shut(backend: HostBackend) -> None:
     results = await probes.run(backend)
     assert [each.probe for each in results] == list(probes.PROBES)
     wrong = [each for each in results if not each.fine]

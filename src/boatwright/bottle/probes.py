@@ -28,7 +28,7 @@ from boatwright.rules import plain
 from boatwright.values.process import Limit, Limits
 
 if TYPE_CHECKING:
-    from boatwright.bottle.backends.bubblewrap import Bubblewrap, BubblewrapBottle
+    from boatwright.bottle.backends.host import HostBackend, HostBottle
 
 
 class Kind(StrEnum):
@@ -162,7 +162,7 @@ _BOMBS: dict[int, tuple[Limit, Limits, str]] = {
 }
 
 
-async def run(backend: Bubblewrap, show: duties.Show = plain.name) -> list[ProbeResult]:
+async def run(backend: HostBackend, show: duties.Show = plain.name) -> list[ProbeResult]:
     """Every probe against a bottle of ``backend``, in the order of the table. Leaves nothing behind.
 
     ``show`` is how the words of a bottle get onto a terminal: it is one of the things that are tried.
@@ -205,7 +205,7 @@ class Bait:
     binds: tuple[Bind, ...]
 
 
-async def _try(bottle: BubblewrapBottle, bait: Bait) -> dict[int, tuple[Outcome, str]]:
+async def _try(bottle: HostBottle, bait: Bait) -> dict[int, tuple[Outcome, str]]:
     source = inside.program("escape")
     done = await bottle.exec(
         ("python3", "-I", "-S", "-c", source),
@@ -224,7 +224,7 @@ async def _try(bottle: BubblewrapBottle, bait: Bait) -> dict[int, tuple[Outcome,
     return found
 
 
-async def _bomb(bottle: BubblewrapBottle, limit: Limit, limits: Limits, script: str) -> tuple[Outcome, str]:
+async def _bomb(bottle: HostBottle, limit: Limit, limits: Limits, script: str) -> tuple[Outcome, str]:
     done = await bottle.exec(("/bin/sh", "-c", script), limits=limits)
     await bottle.exec(("/bin/sh", "-c", "rm -f f*"))
     if done.limit is limit:
@@ -233,7 +233,7 @@ async def _bomb(bottle: BubblewrapBottle, limit: Limit, limits: Limits, script: 
 
 
 @contextlib.contextmanager
-def _bait(bottle: BubblewrapBottle) -> Iterator[Bait]:
+def _bait(bottle: HostBottle) -> Iterator[Bait]:
     """Lay out what a bottle must not reach: sockets, a process, a key, a secret, shared memory, an open directory."""
     token = os.urandom(8).hex()
     with contextlib.ExitStack() as stack:

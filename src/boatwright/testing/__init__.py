@@ -7,6 +7,9 @@
     local_bottle      NOT A BOTTLE: the Bottle interface over a plain directory, without any isolation
     clock             a clock that stands still until told to move, ids that count
     postgres          a PostgreSQL server for a test run, from a wheel
+    vault             the key-value part of Vault's API on loopback
+    keyring_file      a keyring of the library ``keyring`` in a plain file
+    connect_proxy     a company's proxy: CONNECT with a password
     samples           the sample repository of the demo
 
 Nothing in the product imports from here; the scripted model is started as a process. None of it can be chosen as a
