@@ -18,6 +18,7 @@ class Opencode(Headless):
     models = ("anthropic", "openai")
     keeps = (".local/share/opencode",)
     skills = ".config/opencode/skills"
+    standing = ".config/opencode/AGENTS.md"
 
     def environment(self, call: Call) -> Mapping[str, str]:
         return {"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1"}
@@ -36,8 +37,11 @@ class Opencode(Headless):
         return {".config/opencode/opencode.json": json.dumps(settings)}
 
     def arguments(self, call: Call) -> Sequence[str]:
-        goes_on = ("--session", call.session) if call.resumes else ()
-        return ("run", "--format", "json", "--model", f"boatwright/{call.model}", *goes_on)
+        return ("run", "--format", "json", *self.interactive(call))
+
+    def interactive(self, call: Call) -> Sequence[str]:
+        session = ("--session", call.session) if call.session else ("--continue",)
+        return ("--model", f"boatwright/{call.model}", *(session if call.resumes else ()))
 
     def hear(self, line: Mapping[str, Any]) -> Iterable[Heard]:
         part = line.get("part") or {}

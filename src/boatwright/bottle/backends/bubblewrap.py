@@ -21,6 +21,7 @@ from boatwright.bottle import (
     mounts,
     processes,
     seccomp,
+    shelf,
     stopping,
     toolchain,
     uids,
@@ -31,6 +32,7 @@ from boatwright.bottle.line import Line
 from boatwright.bottle.protocol import WORKSPACE, Bind, BottleSpec, Missing, OnOutput
 from boatwright.bottle.running import Run, Streams
 from boatwright.bottle.store import Place, Store, give
+from boatwright.bottle.terminal import Terminal
 from boatwright.config.paths import StateDir
 from boatwright.egress.forwarder import FORWARDER_SOURCE
 from boatwright.values.clock import Clock, Ids
@@ -93,6 +95,7 @@ class BubblewrapBottle:
         binds: Sequence[Bind] = (),
         separate_stdout: bool = False,
         on_output: OnOutput | None = None,
+        terminal: Terminal | None = None,
         sink: Callable[[bytes], None] | None = None,
         capabilities: Sequence[str] = (),
     ) -> ExecResult:
@@ -103,7 +106,9 @@ class BubblewrapBottle:
         programs of ours that run nothing of the bottle's.
         """
         await self._awake.wait()
-        streams = Streams(stdin, separate_stdout, on_output, sink)
+        streams = Streams(stdin, separate_stdout, on_output, sink, terminal)
+        if terminal is not None:
+            argv, binds = self._controlling(terminal, argv, binds)
         shown, notes = mounts.possible((*self.spec.binds, *binds), self.workspace, self.home)
         line = self._backend.line(
             self._place, argv, cwd=cwd, environment=environment or {}, limits=limits, binds=shown,
@@ -117,6 +122,16 @@ class BubblewrapBottle:
             return dataclasses.replace(result, notes=notes) if notes else result
         finally:
             self._executions.discard(execution)
+
+    def _controlling(
+        self, terminal: Terminal, argv: Sequence[str], binds: Sequence[Bind]
+    ) -> tuple[Sequence[str], Sequence[Bind]]:
+        """What has ``argv`` control the terminal, whose inner end becomes the bottle's own."""
+        if os.geteuid() == 0:
+            os.fchown(terminal.inner, self.uid, -1)
+        python = self._backend.toolchain.python or "python3"
+        own = shelf.tools(self._backend.state)
+        return (python, "-I", "-S", str(shelf.INSIDE / "terminal.py"), *argv), (*binds, own)
 
     async def pause(self) -> None:
         """Stop everything in it, programs of another worker's that still run in it included."""
