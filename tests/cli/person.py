@@ -19,7 +19,7 @@ from boatwright.bottle import shelf
 from boatwright.bottle.terminal import Size, Terminal
 
 PROGRAM = Path(sys.executable).with_name("boatwright")
-SECONDS = 150.0
+SECONDS = 300.0
 _SEQUENCE = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[()][0-9A-B]|\x1b[=>78]|\x0f")
 
 
