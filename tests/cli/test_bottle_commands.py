@@ -244,10 +244,13 @@ def test_an_altered_archive_is_refused_and_nothing_changes(desk: Desk, at: int) 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("start", "builtin"), "add --headless"),
+        (("start", "builtin"), "this needs a terminal"),
         (("start", "builtin", "--headless"), "--headless needs --prompt"),
         (("start", "builtin", "--prompt", "x"), "--prompt needs --headless"),
         (("resume", "absent", "--headless"), "--headless needs --prompt"),
+        (("start", "--headless", "--prompt", "x"), "--headless needs an agent"),
+        (("resume", "absent"), "this needs a terminal"),
+        (("attach", "absent"), "there is no bottle 'absent'"),
         (("resume", "absent", *PROMPT, "x"), "there is no bottle 'absent'"),
         (("resume", "a b", *PROMPT, "x"), "cannot name a bottle"),
         (("start", "builtin", *PROMPT, "x", "--budget", "much"), "is not a budget"),

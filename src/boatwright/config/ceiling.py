@@ -189,6 +189,9 @@ class Retention(Block):
     freezes: int = Field(default=14, ge=0)
     tapes: NotEnforced = None
     environments: int = Field(default=14, ge=0)
+    programs: int = Field(default=30, ge=0)
+    mirrors: int = Field(default=90, ge=0)
+    bottles: int = Field(default=0, ge=0)
 
 
 class Settings(Block):
