@@ -45,6 +45,9 @@ def start(
     cwd: Annotated[
         bool, typer.Option("--cwd", help="Begin with the files of the repository here, as HEAD has them.")
     ] = False,
+    backend: Annotated[
+        str | None, typer.Option("--backend", help="What makes the bottle: bubblewrap or container.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done; leave no trace.")
     ] = False,
@@ -53,10 +56,10 @@ def start(
     asked = _prompt(headless, prompt)
     ask = Ask(
         agent=agent, prompt=asked, cwd=Path.cwd(), bottles=tuple(bottle) if bottle else None, label=label,
-        color=color, budget=budget, model=model, copy_cwd=cwd,
+        color=color, budget=budget, model=model, copy_cwd=cwd, backend=backend,
     )  # fmt: skip
     with common.housed() as house:
-        house.require_bottle()
+        house.require_bottle(backend or "")
         return common.wait(_dry(house, ask) if dry_run else _start(house, ask))
 
 
@@ -96,6 +99,7 @@ async def _dry(house: House, ask: Ask) -> int:
     common.say(f"  agent      {draft.agent}, worked by {draft.provider}")
     common.say(f"  model      {draft.model}, budget {draft.budget}")
     common.say(f"  network    {wanted.network}")
+    common.say(f"  backend    {draft.backend}")
     common.say(f"  workspace  {_workspace(draft)}")
     return 0
 

@@ -14,6 +14,7 @@ from typing import get_args
 from boatwright import errors
 from boatwright.agents import registry
 from boatwright.agents.protocol import Host, Provider
+from boatwright.bottle.backends import registry as registry_of_backends
 from boatwright.config.effective import ENVIRONMENT, FLAG, Flags
 from boatwright.config.manifest import Color
 from boatwright.config.paths import StateDir
@@ -32,7 +33,6 @@ from boatwright.values.solo import Solo, SoloState
 from boatwright.values.usage import Cap
 
 PROMPT_CAP = 256_000
-BACKENDS = ("bubblewrap",)
 
 Say = Callable[[str], None]
 
@@ -52,6 +52,7 @@ class Ask:
     budget: str | None = None
     model: str | None = None
     copy_cwd: bool = False
+    backend: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +74,36 @@ def records(house: House) -> Records:
 
 
 def refuse_backend(name: str | None) -> None:
-    if name is not None and name not in BACKENDS:
-        raise errors.BadInput(
-            f"the backend '{name}' is not in this release; there is: {', '.join(BACKENDS)}",
-            subject=name,
-            next_moves=("leave backend_name out",),
+    if name is not None:
+        registry_of_backends.refuse_unknown(name)
+
+
+def refuse_another(record: Solo, name: str | None) -> None:
+    """A bottle stays with the backend that made it."""
+    refuse_backend(name)
+    own = record.backend or registry_of_backends.BUBBLEWRAP
+    if name is not None and name != own:
+        raise errors.Refused(
+            f"the bottle '{record.slug}' was made by the backend {own}, and goes on there",
+            subject=record.slug,
+            next_moves=("leave the backend out", "start a new bottle with the other one"),
         )
 
 
 async def look(house: House, ask: Ask, *, dry: bool = False) -> Wanted:
     """What would be begun. ``dry``: what must be fetched or copied to see it goes away again."""
     _refuse_words(ask)
+    refuse_backend(ask.backend)
     with _scratch() if dry else contextlib.nullcontext(house.state) as place:
         repository, mirror, commit = await asyncio.to_thread(_repository, ask, place)
-        flags = Flags(model=ask.model, agent=ask.agent, bottles=ask.bottles, budget=ask.budget)
+        flags = Flags(
+            model=ask.model, agent=ask.agent, bottles=ask.bottles, budget=ask.budget, backend=ask.backend
+        )
         here = await ground.untested(
             house, mirror, commit, flags, files=ask.copy_cwd, environment=house.environment
         )
         held = here.effective
+        await asyncio.to_thread(house.require_bottle, held.backend)
         request.refuse_empty(held.budget, ask.budget)
         agent, models, login = _chosen(house, here)
         await asyncio.to_thread(agent.fit, _host(house, place))
@@ -99,7 +112,7 @@ async def look(house: House, ask: Ask, *, dry: bool = False) -> Wanted:
         model=str(models), budget=held.budget, color=ask.color or here.composed.color, repository=repository,
         source=mirror.source if mirror else "", commit=commit, copied=ask.copy_cwd,
         setup_command=here.setup_line if held.sources["setup_command"] in {FLAG, ENVIRONMENT} else None,
-        created=house.clock.now(),
+        backend=held.backend, created=house.clock.now(),
     )  # fmt: skip
     label = ask.label or here.composed.agent
     labels.refuse(label)
@@ -140,13 +153,14 @@ async def resume(
     prompt: str,
     *,
     budget: str | None = None,
+    backend: str | None = None,
     say: Say,
     begun: Callable[[Solo], None],
 ) -> Solo:
     """Go on with the agent's own session: in the same directories, or after a freeze in a new bottle."""
     refuse_prompt(prompt)
     known = records(house)
-    known.get(slug)
+    refuse_another(known.get(slug), backend)
     with await asyncio.to_thread(known.hold, slug) as hold:
         record = known.get(slug)
         if budget is not None:

@@ -60,6 +60,7 @@ class LocalBottle:
         binds: Sequence[Bind] = (),
         separate_stdout: bool = False,
         on_output: OnOutput | None = None,
+        tools: bool = False,
     ) -> ExecResult:
         """As ``Bottle.exec``; ``/workspace`` and ``/home/agent`` in ``argv`` stand for the two
         directories.
