@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from boatwright.bottle.terminal import Terminal
 from boatwright.values.process import ExecResult, Limits
 
 WORKSPACE = PurePosixPath("/workspace")
@@ -94,10 +95,12 @@ class Bottle(Protocol):
         binds: Sequence[Bind] = (),
         separate_stdout: bool = False,
         on_output: OnOutput | None = None,
+        terminal: Terminal | None = None,
         tools: bool = False,
     ) -> ExecResult:
         """Run ``argv`` inside until its whole process tree is gone.
 
+        With a ``terminal`` that is its stdin, stdout, stderr and the terminal it controls; no output is kept.
         ``tools``: with this host's programs even where the bottle has an image, for work of ours.
 
         Output is streamed to ``on_output`` as it comes. Cancellation of the awaiting task kills the tree. A limit

@@ -26,7 +26,8 @@ from boatwright.agents.protocol import (
 )
 from boatwright.bottle import checkout
 from boatwright.bottle.protocol import Bottle
-from boatwright.config.effective import Flags
+from boatwright.bottle.terminal import Terminal
+from boatwright.config.effective import DEFAULT, Flags
 from boatwright.git.mirror import Mirror
 from boatwright.rules import paths, prompts
 from boatwright.stages import bottles, environments, ground, working
@@ -36,6 +37,7 @@ from boatwright.stages.solo_records import Hold, Records
 from boatwright.stages.way_out import WayOut
 from boatwright.values.solo import Solo, SoloEnd, SoloState
 
+ATTENDED_SECONDS = 86_400.0
 ASKED_TO_STOP, ERROR = "stopped", "error"
 """Ends of a run beside those an agent has (``agents.protocol.Stop``)."""
 _EXITS = {Stop.FINISHED: 0, Stop.FAILED: 1, ASKED_TO_STOP: errors.Stopped.exit_code, ERROR: 1}
@@ -73,13 +75,15 @@ async def work(
     *,
     say: Callable[[str], None],
     begun: Callable[[Solo], None],
+    terminal: Terminal | None = None,
 ) -> Solo:
-    """Give the agent ``prompt`` and have it work until it ends; the record with its end.
+    """Give the agent ``prompt`` and have it work until it ends; the record with its end. With a ``terminal`` it works
+    there with whoever is attached, and gets no prompt.
 
     The agent's failures are an end. ``begun`` is called right before it starts; what stands in the way of that is
     raised, and nothing is written. Raises ``errors.Stopped`` when somebody else asked for the bottle.
     """
-    run = _Run(house, record, say, begun)
+    run = _Run(house, record, say, begun, terminal)
     working_ = asyncio.ensure_future(run.run(prompt))
     asked = asyncio.ensure_future(hold.asked_to_stop())
     try:
@@ -101,9 +105,10 @@ class _Run:
     """One run of the agent. ``record`` is as it was written last."""
 
     def __init__(
-        self, house: House, record: Solo, say: Callable[[str], None], begun: Callable[[Solo], None]
-    ) -> None:
-        self._house, self._say, self._begun = house, say, begun
+        self, house: House, record: Solo, say: Callable[[str], None], begun: Callable[[Solo], None],
+        terminal: Terminal | None,
+    ) -> None:  # fmt: skip
+        self._house, self._say, self._begun, self._terminal = house, say, begun, terminal
         self._records = Records(house.state, house.clock)
         self.record = record
 
@@ -113,7 +118,9 @@ class _Run:
         here = await ground.untested(house, mirror, record.commit, flags(record), files=record.copied)
         _refuse_another(record, here)
         provider = registry.provider(record.provider, here.composed.manifest)
-        working.refuse_unheld(provider, here.policy)
+        working.refuse_unheld(provider, here.composed)
+        if self._terminal is not None:
+            refuse_no_screen(provider)
         fitting = await asyncio.to_thread(provider.fit, working.host(house))
         await close_wires(house, record)
         async with working.wired(house, account(record), provider, here, record.slug) as (wire, way):
@@ -146,18 +153,21 @@ class _Run:
         self, prompt: str, provider: Provider, here: Ground, fitting: Fitting, bottle: Bottle, wire: ModelWire
     ) -> Task:
         house, record = self._house, self.record
-        asked = (*record.prompts, await house.keep("prompt", prompt.encode()))
+        new = () if self._terminal else (await house.keep("prompt", prompt.encode()),)
+        asked = (*record.prompts, *new)
         known = record.session if provider.wired else record.transcript
         told = [(await house.read(each)).decode() for each in asked[record.heard if known else 0 :]]
         if was_interrupted(record) and known:
             told.insert(0, INTERRUPTED)
         saved = await house.read(known) if known else None
-        self._begun(self._write(state=SoloState.RUNNING, prompts=asked, archive="", end=None))
-        composed = here.composed
+        at_terminal = self._terminal is not None
+        self._begun(
+            self._write(
+                state=SoloState.RUNNING, prompts=asked, archive="", end=None, terminal=at_terminal
+            )
+        )  # fmt: skip
         return Task(
-            system=prompts.system(
-                composed.prompt, composed.notes, [each.name for each in composed.skills], rules=prompts.ALONE
-            ),
+            system=working.system(provider, here, wire, rules=prompts.ALONE),
             skills=working.skills(here),
             prompt="\n\n".join(told),
             transcript=None if provider.wired else saved,
@@ -167,11 +177,12 @@ class _Run:
             program=fitting.program,
             before=fitting.before,
             wire=wire,
-            limits=RoundLimits(wall_seconds=here.effective.limits.wall_seconds),
+            limits=RoundLimits(wall_seconds=wall_seconds(here, terminal=at_terminal)),
             before_step=_nothing,
             on_step=self._save,
             say=self._say,
             may_run=lambda command: paths.command_allowed(command, here.policy),
+            terminal=self._terminal,
         )
 
     async def _ended(self, provider: Provider, task: Task) -> Solo:
@@ -192,7 +203,7 @@ class _Run:
         transcript = await house.keep("transcript", step.transcript)
         session = await house.keep("session", step.session) if step.session else ""
         crash.point("step.saved")
-        heard = len(self.record.prompts)
+        heard = self.record.heard if self._terminal else len(self.record.prompts)
         self._write(step=step.number, transcript=transcript, session=session, heard=heard)
         crash.point("step.completed")
 
@@ -216,6 +227,23 @@ def flags(record: Solo) -> Flags:
         model=record.model, agent=record.agent, bottles=record.bottles, budget=None,
         setup_command=record.setup_command, backend=record.backend or "bubblewrap",
     )  # fmt: skip
+
+
+def wall_seconds(here: Ground, *, terminal: bool) -> float:
+    """The wall clock of one run. The built-in one is for work nobody watches; at a terminal it is a day."""
+    effective = here.effective
+    built_in = effective.sources["limits.wall"] == DEFAULT
+    return ATTENDED_SECONDS if terminal and built_in else effective.limits.wall_seconds
+
+
+def refuse_no_screen(provider: Provider) -> None:
+    """A terminal is for programs that have a screen of their own."""
+    if not provider.screen:
+        raise errors.BadInput(
+            f"{provider.name} has no screen of its own, so a terminal would show nothing",
+            subject=provider.name,
+            next_moves=('--headless --prompt "…"', "boatwright agent list"),
+        )
 
 
 def was_interrupted(record: Solo) -> bool:

@@ -15,17 +15,12 @@ from boatwright.config import units
 from boatwright.config.policy import NetworkPolicy
 from boatwright.egress.client import Upstream, WireSpec
 from boatwright.egress.spec import COMPATIBLE, DEFAULT_BASES
-from boatwright.stages import logins, scripted
+from boatwright.stages import keys, logins, scripted, sidecars
 from boatwright.stages.house import House
 from boatwright.stages.logins import Login
 from boatwright.values.models import Models
 from boatwright.values.usage import ModelRef
 
-KEYS = {
-    "anthropic": "env:ANTHROPIC_API_KEY",
-    "openai": "env:OPENAI_API_KEY",
-    "gemini": "env:GEMINI_API_KEY",
-}
 BASES = {
     "anthropic": "ANTHROPIC_BASE_URL",
     "openai": "OPENAI_BASE_URL",
@@ -45,6 +40,8 @@ class Inside:
     bottle: str = ""
     network: NetworkPolicy = NetworkPolicy.DENY_ALL
     hosts: tuple[str, ...] = ()
+    services: frozenset[str] = frozenset()
+    """Names of what of this host may be asked from there."""
 
 
 class Payer(Protocol):
@@ -86,25 +83,18 @@ async def model_wire(
         upstreams=(await upstream(house, model, inside.protocol, login),),
         models=(model.asked,) if inside.bottle else (),
         fallback=models.chain,
+        exact_counts=house.settings.models.count == "exact",
         prices=prices(house, *models.refs),
         network=str(inside.network),
         hosts=inside.hosts,
         private_hosts=house.settings.network.allow if inside.hosts else (),
     )
-
-    async def revive() -> None:
-        """The proxy may have died: have one listen, with this wire on it."""
-        await house.wire.ensure()
-        await house.wire.open(spec)
-
-    await house.wire.ensure()
-    directory = await house.wire.open(spec)
-    try:
-        socket = directory / "wire.sock"
+    async with sidecars.opened(house, spec, inside.services) as line:
         refused = functools.partial(house.wire.denials, spec.id)
-        yield ModelWire(socket, inside.protocol, model, revive, silence(house), refused)
-    finally:
-        await house.wire.close(spec.id)
+        yield ModelWire(
+            line.socket, inside.protocol, model, line.revive, silence(house), refused,
+            tuple(line.spec.services),
+        )  # fmt: skip
 
 
 def prices(house: House, *models: ModelRef) -> dict[str, dict[str, str]]:
@@ -141,4 +131,4 @@ async def upstream(house: House, model: ModelRef, protocol: str, login: Login | 
         base = f"{(base or DEFAULT_BASES['gemini']).rstrip('/')}{COMPATIBLE}"
     if login is not None:
         return Upstream(protocol=protocol, base_url=base, secret=login.secret, login=login.name)
-    return Upstream(protocol=protocol, base_url=base, secret=KEYS[model.provider])
+    return Upstream(protocol=protocol, base_url=base, secret=keys.reference(house, model.provider))

@@ -67,6 +67,8 @@ class Solo(BaseModel):
     step: int = 0
     archive: str = ""
     end: SoloEnd | None = None
+    terminal: bool = False
+    """Its newest run is, or was, at a terminal of the bottle's own."""
 
     @property
     def artifacts(self) -> tuple[str, ...]:
