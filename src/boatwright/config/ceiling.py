@@ -179,6 +179,14 @@ class GitIdentity(Block):
         return f"{self.name} <{self.email}>"
 
 
+class ContainerSetting(Block):
+    """How containers are made, and from which images (patterns as ``registry.example/team/*``); none: from no image."""
+
+    engine: Literal["podman"] = "podman"
+    runtime: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9-]{0,62})?$")] = ""
+    images: tuple[Pattern, ...] = ()
+
+
 class Retention(Block):
     """Days ``boatwright gc`` keeps each kind after its execution ended; 0 keeps for ever."""
 
@@ -210,6 +218,14 @@ class Settings(Block):
     retention: Retention = Retention()
     gate_rounds: int = Field(default=MAX_GATE_ROUNDS, ge=1, le=MAX_GATE_ROUNDS)
     agent: Name | None = None
+    backend: Literal["bubblewrap", "container"] = "bubblewrap"
+    container: ContainerSetting = ContainerSetting()
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """What a repository may choose from: the host's own, and containers where a ``container`` block is written."""
+        also = ("container",) if "container" in self.model_fields_set else ()
+        return tuple(dict.fromkeys((self.backend, *also)))
 
     @property
     def model(self) -> str | None:

@@ -78,7 +78,8 @@ def _one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _variable(name: str) -> str:
+def variable(name: str) -> str:
+    """The name of a variable a bottle may be given. Raises ``ValueError`` with what is wrong with it."""
     if _VARIABLE.fullmatch(name) is None:
         raise ValueError("is not a name of an environment variable (letters, digits and '_')")
     if _SECRET.search(name):
@@ -106,7 +107,7 @@ def _model(value: str) -> str:
 
 ManifestName = Annotated[str, BeforeValidator(_name)]
 Names = Annotated[tuple[ManifestName, ...], BeforeValidator(_one_or_more)]
-Variable = Annotated[str, AfterValidator(_variable)]
+Variable = Annotated[str, AfterValidator(variable)]
 Words = Annotated[str, BeforeValidator(_words), StringConstraints(max_length=4_096)]
 Color = Literal["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"]
 
@@ -160,7 +161,7 @@ class BottleHead(Block):
     skills: Names = ()
     routes: NotEnforced = None
     credentials: NotEnforced = None
-    backend: NotEnforced = None
+    backend: Literal["bubblewrap", "container"] | None = None
 
     @field_validator("environment", mode="before")
     @classmethod

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from boatwright import errors
 from boatwright.config import strict_yaml
+from boatwright.config.environment import Environment, Wish
 from boatwright.config.units import Bytes, NotEnforced, Seconds
 from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import ELSEWHERE, Models
@@ -161,6 +162,7 @@ class Policy(Block):
     allowed_commands: tuple[Line, ...] = ()
     network_policy: NetworkPolicy | None = None
     network: NetworkBlock = NetworkBlock()
+    environment: Wish = Environment()
     labels: NotEnforced = None
     max_files_changed: int = Field(default=12, ge=1)
     max_diff_loc: int = Field(default=600, ge=1)

@@ -155,6 +155,8 @@ def _what(held: Effective) -> Iterator[tuple[str, str]]:
     yield "limits.disk", _mib(held.limits.disk_bytes)
     yield "limits.output", _mib(held.limits.output_bytes)
     yield "limits.hard", "yes" if held.hard_limits else "no"
+    yield "backend", held.backend
+    yield "environment", str(held.environment)
     yield "network", str(held.network)
     yield from ((f"network.allow.{host}", host) for host in held.allow)
 

@@ -144,6 +144,8 @@ def _asked(
     for bottle in lineage:
         if bottle.head.setup:
             origins["setup_command"] = bottle.origin("setup")
+        if bottle.head.backend:
+            origins["backend"] = bottle.origin("backend")
     network, allow = _network(lineage, origins)
     limits = _limits(lineage, origins)
     return Asked(
@@ -158,6 +160,7 @@ def _asked(
             for bottle in reversed(lineage)
             if bottle.head.shutdown is not None
         ),
+        backend=next((each.head.backend for each in reversed(lineage) if each.head.backend), None),
         places={key: str(origin) for key, origin in origins.items()},
     )
 

@@ -237,7 +237,7 @@ def flags(record: Solo) -> Flags:
     """What was asked for when it began; later runs hold it against today's ceiling."""
     return Flags(
         model=record.model, agent=record.agent, bottles=record.bottles, budget=None,
-        setup_command=record.setup_command,
+        setup_command=record.setup_command, backend=record.backend or "bubblewrap",
     )  # fmt: skip
 
 
