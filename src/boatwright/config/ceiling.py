@@ -186,7 +186,7 @@ class Retention(Block):
     reports: int = Field(default=180, ge=0)
     logs: int = Field(default=30, ge=0)
     freezes: int = Field(default=14, ge=0)
-    tapes: NotEnforced = None
+    tapes: int = Field(default=14, ge=0)
     environments: int = Field(default=14, ge=0)
 
 
@@ -201,6 +201,7 @@ class Settings(Block):
     logins: Logins = Logins()
     keys: Keys = Keys()
     proxy: ProxySetting | None = None
+    tapes: bool = False
     uids: Uids | None = None
     git: GitIdentity = GitIdentity()
     retention: Retention = Retention()

@@ -34,7 +34,8 @@ class Upstream:
     """Where calls of one protocol go: an address or a unix socket, and the reference of the key to add.
 
     ``login`` names the subscription the secret belongs to (:data:`LOGINS`); empty: it is an API key. ``around`` says
-    where the secret's source is (``config.secrets.surroundings``), set by the worker that opens the wire.
+    where the secret's source is (``config.secrets.surroundings``), set by the worker that opens the wire. ``tape`` names
+    an execution whose tapes answer: then nothing is connected to.
     """
 
     protocol: str
@@ -43,6 +44,7 @@ class Upstream:
     secret: str | None = None
     login: str = ""
     around: tuple[tuple[str, str], ...] = ()
+    tape: str = ""
 
     @property
     def base(self) -> str:
@@ -80,6 +82,7 @@ class WireSpec:
     bounded by the request. ``fallback`` are models tried in order: a call for the first of them is asked of
     the next when the one before is overloaded, limited or away. ``exact_counts``: a client that asks how many
     tokens a request would take gets the provider's figure, not our estimate. ``services`` are reached by name.
+    ``taped``: what models are asked and answer is recorded.
     """
 
     id: str
@@ -100,6 +103,7 @@ class WireSpec:
     fallback: tuple[str, ...] = ()
     exact_counts: bool = False
     detour: Detour | None = None
+    taped: bool = False
     services: Mapping[str, Service] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

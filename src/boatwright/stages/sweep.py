@@ -15,6 +15,7 @@ from pathlib import Path
 
 from boatwright import errors
 from boatwright.bottle import environment
+from boatwright.egress import tape
 from boatwright.git.mirror import Mirror
 from boatwright.stages import environments
 from boatwright.stages.house import House
@@ -32,7 +33,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "freezes": ("freeze",),
 }
 """What ``retention`` of settings.yml calls the kinds of artifacts."""
-ENVIRONMENTS, DENIALS = "environments", "logs"
+ENVIRONMENTS, DENIALS, TAPES = "environments", "logs", "tapes"
 
 Freed = dict[str, tuple[int, int]]
 """Kind → how many, how many bytes."""
@@ -49,6 +50,8 @@ async def collect(house: House, *, older_than: timedelta | None, dry_run: bool) 
         freed["environments"] = await asyncio.to_thread(
             _environments, house, used, limits[ENVIRONMENTS], dry_run
         )
+    if TAPES in limits:
+        freed["tapes"] = await asyncio.to_thread(_tapes, house, limits[TAPES], dry_run)
     if not dry_run:
         if DENIALS in limits:
             freed["denials"] = (await house.wire.prune_denials(limits[DENIALS]), 0)
@@ -60,7 +63,7 @@ def _limits(house: House, older_than: timedelta | None) -> dict[str, datetime]:
     """Before when a kind may go; a kind that is kept for ever is not there."""
     now = house.clock.now()
     found = {}
-    for name in (*KINDS, ENVIRONMENTS):
+    for name in (*KINDS, ENVIRONMENTS, TAPES):
         days: int = getattr(house.settings.retention, name)
         age = timedelta(days=days) if older_than is None else older_than
         if older_than is not None or days:
@@ -119,6 +122,12 @@ def _environments(house: House, used: Collection[Path], before: datetime, dry_ru
                 _take_away(house, path)
             count, size = count + 1, size + weight
     return count, size
+
+
+def _tapes(house: House, before: datetime, dry_run: bool) -> tuple[int, int]:
+    """Tapes of executions that are over, and of bottles outside any, by their last line."""
+    live = house.ledger.executions.list(states=[s for s in State if s not in FINISHED], limit=EVERY)
+    return tape.prune(house.state.tapes, before, keep={view.id for view in live}, dry_run=dry_run)
 
 
 def _take_away(house: House, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -57,6 +57,12 @@ class Payer(Protocol):
     @property
     def model(self) -> str: ...
 
+    @property
+    def recorded(self) -> bool: ...
+
+    @property
+    def replays(self) -> str: ...
+
 
 @asynccontextmanager
 async def model_wire(
@@ -78,7 +84,7 @@ async def model_wire(
         bottle=inside.bottle,
         purpose=purpose,
         provider=PRICE_LISTS.get(model.provider, model.provider),
-        upstreams=(await upstream(house, model, inside.protocol, login),),
+        upstreams=(await upstream(house, model, inside.protocol, login),) if not view.replays else (),
         models=(model.asked,) if inside.bottle else (),
         fallback=models.chain,
         exact_counts=house.settings.models.count == "exact",
@@ -87,6 +93,10 @@ async def model_wire(
         hosts=inside.hosts,
         private_hosts=house.settings.network.allow if inside.hosts else (),
     )
+
+    spec = replace(spec, taped=view.recorded or bool(view.replays) or house.settings.tapes)
+    if view.replays:
+        spec = replayed(spec, view.replays, inside.protocol, models)
 
     async def revive() -> None:
         """The proxy may have died: have one listen, with this wire on it."""
@@ -101,6 +111,22 @@ async def model_wire(
         yield ModelWire(socket, inside.protocol, model, revive, silence(house), refused)
     finally:
         await house.wire.close(spec.id)
+
+
+def replayed(spec: WireSpec, execution: str, protocol: str, models: Models) -> WireSpec:
+    """The same wire with a tape at its end: it connects to nothing, adds no key, and costs nothing."""
+    free = {"input": "0", "output": "0"}
+    return replace(
+        spec,
+        upstreams=(Upstream(protocol=protocol, socket="tape", tape=execution),),
+        provider="replay",
+        agent="replay",  # the daily caps of the agent it was are not its
+        prices={ref.asked: free for ref in models.refs},
+        exact_counts=False,
+        network=str(NetworkPolicy.DENY_ALL),
+        hosts=(),
+        private_hosts=(),
+    )
 
 
 def prices(house: House, *models: ModelRef) -> dict[str, dict[str, str]]:
