@@ -59,7 +59,7 @@ def test_the_plain_form_of_the_budget() -> None:
         ("budget: {claude: lots}", "unknown key 'claude' in 'budget'"),
         ("budget: {claude: -1}", "budget.providers.claude"),
         ("shutdown: burn", "shutdown"),
-        ("retention: {tapes: 3}", "'retention.tapes' is not enforced by this release"),
+        ("retention: {tapes: -1}", "retention.tapes"),
         ("models: {default: nothing}", "is not a model"),
         ("models: {prices: {x: {input: 1, output: 1}}}", "is not a model"),
         ("uids: {first: 0}", "uids.first"),

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from boatwright import errors
 from boatwright.config import secrets, strict_yaml
 from boatwright.config.policy import Block, Budget, NetworkPolicy, Pattern
-from boatwright.config.units import Bytes, NotEnforced, Seconds
+from boatwright.config.units import Bytes, Seconds
 from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models as ModelList
 from boatwright.values.process import Limits
@@ -195,7 +195,7 @@ class Retention(Block):
     reports: int = Field(default=180, ge=0)
     logs: int = Field(default=30, ge=0)
     freezes: int = Field(default=14, ge=0)
-    tapes: NotEnforced = None
+    tapes: int = Field(default=14, ge=0)
     environments: int = Field(default=14, ge=0)
     programs: int = Field(default=30, ge=0)
     mirrors: int = Field(default=90, ge=0)
@@ -213,6 +213,7 @@ class Settings(Block):
     logins: Logins = Logins()
     keys: Keys = Keys()
     proxy: ProxySetting | None = None
+    tapes: bool = False
     uids: Uids | None = None
     git: GitIdentity = GitIdentity()
     retention: Retention = Retention()

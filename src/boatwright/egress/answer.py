@@ -20,6 +20,7 @@ STATUS = {
     "cut": 403,
     "upgrade": 426,  # what makes Codex ask again without a WebSocket, at once
     "unknown": 404,
+    "replay": 409,
     "method": 405,
     "too_large": 413,
     "upstream": 502,

@@ -29,6 +29,7 @@ from boatwright.egress.lanes import Lanes
 from boatwright.egress.listener import Wire
 from boatwright.egress.log import Log
 from boatwright.egress.spec import Upstream, WireSpec
+from boatwright.egress.tapes import Tapes
 from boatwright.egress.upstream import Pool
 from boatwright.egress.wires import Wires
 from boatwright.rules import destinations
@@ -75,6 +76,7 @@ class Proxy:
         self.pool = Pool()
         self.keys = Keys(clock)
         self._log = Log(state.logs / "proxy.log", clock)
+        self.tapes = Tapes(state.tapes, clock, self.note)
         self._wires: dict[str, Wire] = {}
         self._orders = asyncio.Lock()
         self._bookings: set[asyncio.Future[Result]] = set()
@@ -205,6 +207,7 @@ class Proxy:
             sockets.remove(wires.directory(self._state, name), wires.SOCKET)
             await wire.cut()
             await self._booked()
+            self.tapes.close(name)
         await asyncio.to_thread(self._rows.forget, name)
         self.note("closed", wire=name)
         return {}

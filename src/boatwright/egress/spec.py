@@ -35,7 +35,8 @@ class Upstream:
     """Where calls of one protocol go: an address or a unix socket, and the reference of the key to add.
 
     ``login`` names the subscription the secret belongs to (:data:`LOGINS`); empty: it is an API key. ``around`` says
-    where the secret's source is (``config.secrets.surroundings``), set by the worker that opens the wire.
+    where the secret's source is (``config.secrets.surroundings``), set by the worker that opens the wire. ``tape`` names
+    an execution whose tapes answer: then nothing is connected to.
     """
 
     protocol: str
@@ -44,6 +45,7 @@ class Upstream:
     secret: str | None = None
     login: str = ""
     around: tuple[tuple[str, str], ...] = ()
+    tape: str = ""
 
     @property
     def base(self) -> str:
@@ -84,6 +86,7 @@ class WireSpec:
     ``parent`` are the bottles its bottle extends, by the keys of their budgets with spaces between, the nearest first.
     ``shutdown`` is what becomes of the bottle when a budget is exhausted. ``bottle_account`` is the key of the bottle's
     own budget where that is not its name.
+    ``taped``: what models are asked and answer is recorded.
     """
 
     id: str
@@ -106,6 +109,7 @@ class WireSpec:
     bottle_account: str = ""
     exact_counts: bool = False
     detour: Detour | None = None
+    taped: bool = False
     services: Mapping[str, Service] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

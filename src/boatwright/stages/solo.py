@@ -57,6 +57,8 @@ class Account:
     repository: str
     provider: str
     model: str
+    recorded: bool = False
+    replays: str = ""
 
 
 def account(record: Solo) -> Account:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -72,6 +72,12 @@ class Payer(Protocol):
     @property
     def model(self) -> str: ...
 
+    @property
+    def recorded(self) -> bool: ...
+
+    @property
+    def replays(self) -> str: ...
+
 
 @asynccontextmanager
 async def model_wire(
@@ -97,7 +103,7 @@ async def model_wire(
         shutdown=(charge.shutdown or house.settings.shutdown).value,
         purpose=purpose,
         provider=PRICE_LISTS.get(model.provider, model.provider),
-        upstreams=(await upstream(house, model, inside.protocol, login),),
+        upstreams=(await upstream(house, model, inside.protocol, login),) if not view.replays else (),
         models=(model.asked,) if inside.bottle else (),
         fallback=models.chain,
         exact_counts=house.settings.models.count == "exact",
@@ -106,12 +112,31 @@ async def model_wire(
         hosts=inside.hosts,
         private_hosts=house.settings.network.allow if inside.hosts else (),
     )
+    spec = replace(spec, taped=view.recorded or bool(view.replays) or house.settings.tapes)
+    if view.replays:
+        spec = replayed(spec, view.replays, inside.protocol, models)
     async with sidecars.opened(house, spec, inside.services) as line:
         refused = functools.partial(house.wire.denials, spec.id)
         yield ModelWire(
             line.socket, inside.protocol, model, line.revive, silence(house), refused,
             tuple(line.spec.services),
         )  # fmt: skip
+
+
+def replayed(spec: WireSpec, execution: str, protocol: str, models: Models) -> WireSpec:
+    """The same wire with a tape at its end: it connects to nothing, adds no key, and costs nothing."""
+    free = {"input": "0", "output": "0"}
+    return replace(
+        spec,
+        upstreams=(Upstream(protocol=protocol, socket="tape", tape=execution),),
+        provider="replay",
+        agent="replay",  # the daily caps of the agent it was are not its
+        prices={ref.asked: free for ref in models.refs},
+        exact_counts=False,
+        network=str(NetworkPolicy.DENY_ALL),
+        hosts=(),
+        private_hosts=(),
+    )
 
 
 def prices(house: House, *models: ModelRef) -> dict[str, dict[str, str]]:
