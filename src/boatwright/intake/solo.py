@@ -14,6 +14,7 @@ from typing import get_args
 from boatwright import errors
 from boatwright.agents import registry
 from boatwright.agents.protocol import Host, Provider
+from boatwright.config.ceiling import narrowed
 from boatwright.config.effective import ENVIRONMENT, FLAG, Flags
 from boatwright.config.manifest import Color
 from boatwright.config.paths import StateDir
@@ -172,6 +173,27 @@ async def _work(
         except errors.BoatwrightError as error:  # raised deep inside, where executions are all there is
             error.next_moves = tuple(move for move in error.next_moves if "EXECUTION" not in move)
             raise
+
+
+async def raise_budget(house: House, slug: str, budget: Cap) -> Cap:
+    """Set its cap anew, within the host's ceiling; it holds from the next call on. Whoever works on it goes on.
+
+    What ``budget`` does not speak of, dollars or tokens, stays as it was asked for when it began.
+    """
+    record = await asyncio.to_thread(records(house).get, slug)
+    request.refuse_empty(budget, str(budget))
+    house.settings.refuse_above_ceiling(budget)
+    cap = narrowed(narrowed(house.settings.budget.execution, record.budget), budget)
+    await asyncio.to_thread(house.wire.budgets().set_cap, "execution", record.account, cap, hard=True)
+    with contextlib.suppress(errors.Conflict):  # somebody works on it, whose record it is meanwhile
+        await asyncio.to_thread(_note_budget, house, slug, cap)
+    return cap
+
+
+def _note_budget(house: House, slug: str, cap: Cap) -> None:
+    known = records(house)
+    with known.hold(slug, patience=0):
+        known.write(known.get(slug).model_copy(update={"budget": cap}))
 
 
 async def freeze(house: House, slug: str) -> Solo:

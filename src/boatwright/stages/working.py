@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from boatwright.bottle.snapshot import SaveFailed
 from boatwright.config.policy import Policy
 from boatwright.git.mirror import Mirror
 from boatwright.rules import paths, prompts
-from boatwright.stages import bottles, ground, metering, way_out, wiring
+from boatwright.stages import bottles, ground, metering, solo_log, way_out, wiring
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.stages.pinned import Pinned
@@ -83,8 +84,9 @@ async def work(
         laid = await asyncio.to_thread(pinned.laid)
         await checkout.checkout(house.backend, bottle, mirror, commit=laid, base=asked.base)
         saving = _Saving(context, house, mirror, bottle, asked.base, round_, pinned)
-        task = _task(context, here, round_, asked.with_note(pinned.told()), fitting, bottle, wire, saving)
-        result = await provider.run(task)
+        with solo_log.kept(bottles.log(house, view.id), context.say) as say:
+            task = _task(context, here, round_, asked.with_note(pinned.told()), fitting, bottle, wire, saving)
+            result = await provider.run(dataclasses.replace(task, say=say))
         await saving.settle()
         return result, saving.commit
 
