@@ -26,7 +26,7 @@ from boatwright.bottle.protocol import Bind, BottleSpec
 from boatwright.values.process import Limit, Limits
 
 if TYPE_CHECKING:
-    from boatwright.bottle.backends.bubblewrap import Bubblewrap, BubblewrapBottle
+    from boatwright.bottle.backends.host import HostBackend, HostBottle
 
 
 class Kind(StrEnum):
@@ -155,7 +155,7 @@ _BOMBS: dict[int, tuple[Limit, Limits, str]] = {
 }
 
 
-async def run(backend: Bubblewrap) -> list[ProbeResult]:
+async def run(backend: HostBackend) -> list[ProbeResult]:
     """Every probe against a bottle of ``backend``, in the order of the table. Leaves nothing behind."""
     slug = f"verify-{os.urandom(6).hex()}"
     bottle = await backend.create(BottleSpec(slug, "verify"))
@@ -184,7 +184,7 @@ class Bait:
     binds: tuple[Bind, ...]
 
 
-async def _try(bottle: BubblewrapBottle, bait: Bait) -> dict[int, tuple[Outcome, str]]:
+async def _try(bottle: HostBottle, bait: Bait) -> dict[int, tuple[Outcome, str]]:
     source = inside.program("escape")
     done = await bottle.exec(
         ("python3", "-I", "-S", "-c", source),
@@ -203,7 +203,7 @@ async def _try(bottle: BubblewrapBottle, bait: Bait) -> dict[int, tuple[Outcome,
     return found
 
 
-async def _bomb(bottle: BubblewrapBottle, limit: Limit, limits: Limits, script: str) -> tuple[Outcome, str]:
+async def _bomb(bottle: HostBottle, limit: Limit, limits: Limits, script: str) -> tuple[Outcome, str]:
     done = await bottle.exec(("/bin/sh", "-c", script), limits=limits)
     await bottle.exec(("/bin/sh", "-c", "rm -f f*"))
     if done.limit is limit:
@@ -212,7 +212,7 @@ async def _bomb(bottle: BubblewrapBottle, limit: Limit, limits: Limits, script: 
 
 
 @contextlib.contextmanager
-def _bait(bottle: BubblewrapBottle) -> Iterator[Bait]:
+def _bait(bottle: HostBottle) -> Iterator[Bait]:
     """Lay out what a bottle must not reach: sockets, a process, a key, a secret, shared memory, an open directory."""
     token = os.urandom(8).hex()
     with contextlib.ExitStack() as stack:

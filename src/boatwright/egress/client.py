@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from boatwright import errors
-from boatwright.config import release, secrets
+from boatwright.config import release
 from boatwright.config.paths import StateDir
-from boatwright.egress import control, registries, wires
+from boatwright.egress import control, keys, registries, wires
 from boatwright.egress.budget import Budgets
+from boatwright.egress.detour import DETOUR
 from boatwright.egress.registries import Registries
-from boatwright.egress.spec import Upstream, WireSpec, to_json
+from boatwright.egress.spec import Detour, Upstream, WireSpec, to_json
 from boatwright.egress.survey import Survey
 from boatwright.egress.upstream import open_unix
 from boatwright.egress.wires import Denial, Wires
@@ -57,8 +58,10 @@ class WireClient:
         environment: Mapping[str, str] | None = None,
         clock: Clock | None = None,
         grace: float | None = None,
+        detour: Detour | None = None,
     ) -> None:
         self._state = state
+        self._detour = detour
         self._environment = dict(os.environ if environment is None else environment)
         self._release = release.current(self._environment)
         self._clock = clock or SystemClock()
@@ -146,13 +149,14 @@ class WireClient:
     async def open(self, spec: WireSpec) -> Path:
         """Open a wire, or say again what it is; returns the directory that holds its socket.
 
-        Keys named ``env:`` are taken from this client's environment and handed over; ``errors.Parked`` (code
-        ``credential``) names the variable that is missing. ``registry_only`` adds this host's registries.
+        Keys that only this client can resolve, such as ``env:``, are handed over; ``errors.Parked`` (code
+        ``credential``) names the one that cannot be had. ``registry_only`` adds this host's registries.
         """
-        keys = self._keys(spec)
+        spec = self._located(spec)
+        handed = await asyncio.to_thread(self._keys, spec)
         if spec.network == Network.REGISTRY_ONLY:
             spec = await asyncio.to_thread(self._with_registries, spec)
-        await self._order({"do": "open", "spec": to_json(spec), "keys": keys})
+        await self._order({"do": "open", "spec": to_json(spec), "keys": handed})
         return wires.directory(self._state, spec.id)
 
     async def close(self, wire: str) -> None:
@@ -221,13 +225,21 @@ class WireClient:
 
     def _keys(self, spec: WireSpec) -> dict[str, str]:
         """Resolve every key once here, so that a missing one parks before a token is spent."""
-        keys = {}
-        for one in spec.upstreams:
-            if one.secret is not None:
-                secret = secrets.resolve(one.secret, environment=self._environment)
-                if not secrets.is_file(one.secret):
-                    keys[one.protocol] = secret.reveal()
-        return keys
+        wanted = {one.protocol: one.secret for one in spec.upstreams}
+        found = {name: keys.handed(secret, self._environment) for name, secret in wanted.items() if secret}
+        if spec.detour is not None and spec.detour.secret:
+            found[DETOUR] = keys.handed(spec.detour.secret, self._environment, blanks=True)
+        return {name: key for name, key in found.items() if key is not None}
+
+    def _located(self, spec: WireSpec) -> WireSpec:
+        """The spec with what lets the proxy find this host's secrets, and the way out of its network."""
+        upstreams = tuple(
+            replace(one, around=keys.around(one.secret, self._environment)) for one in spec.upstreams
+        )
+        way = spec.detour or self._detour
+        if way is not None:
+            way = replace(way, around=keys.around(way.secret, self._environment))
+        return replace(spec, upstreams=upstreams, detour=way)
 
     def _with_registries(self, spec: WireSpec) -> WireSpec:
         found = self.registries()

@@ -11,28 +11,30 @@ from typing import Protocol
 import h11
 
 from boatwright import errors
-from boatwright.egress import gateway, tunnel
+from boatwright.egress import gateway, services, tunnel
 from boatwright.egress.answer import Refused
 from boatwright.egress.booking import Denied
 from boatwright.egress.gateway import Gateway
 from boatwright.egress.inbound import Gone, Inbound
 from boatwright.egress.listener import Wire
+from boatwright.egress.services import Services
 from boatwright.egress.tunnel import Tunnel, WrongName
 
 
-class House(gateway.House, tunnel.House, Protocol):
+class House(gateway.House, tunnel.House, services.House, Protocol):
     """What the lanes need of the proxy."""
 
     place: str
 
 
 class Lanes:
-    """Gateway and tunnel behind the sockets of one proxy."""
+    """Gateway, services and tunnel behind the sockets of one proxy."""
 
     def __init__(self, house: House) -> None:
         self._house = house
         self._gateway = Gateway(house)
         self._tunnel = Tunnel(house)
+        self._services = Services(house)
 
     async def serve(self, wire: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a bottle; the edge where whatever goes wrong ends."""
@@ -69,6 +71,8 @@ class Lanes:
     async def _dispatch(self, wire: Wire, request: h11.Request, client: Inbound) -> None:
         if request.method == b"CONNECT":
             await self._tunnel.serve(wire.spec, request, client)
+        elif request.target.startswith(services.PREFIX):
+            await self._services.serve(wire.spec, request, client)
         elif request.target.startswith(b"/"):
             await self._gateway.serve(wire.spec, request, client)
         else:

@@ -22,15 +22,19 @@ DEFAULT_BASES = {
 COMPATIBLE = "/v1beta/openai"
 """Below which Gemini's provider speaks Chat Completions."""
 
-LOGINS = {"claude": "anthropic"}
+LOGINS = {"claude": "anthropic", "chatgpt": "openai"}
 """Subscriptions whose token the wire can add, and the protocol each is for."""
+CODEX_PATH = "/backend-api/codex"
+"""Below which a ChatGPT login's backend speaks Responses, without a version in the path."""
+_LOGIN_BASES = {"chatgpt": f"https://chatgpt.com{CODEX_PATH}"}
 
 
 @dataclass(frozen=True)
 class Upstream:
     """Where calls of one protocol go: an address or a unix socket, and the reference of the key to add.
 
-    ``login`` names the subscription the secret belongs to (:data:`LOGINS`); empty: it is an API key.
+    ``login`` names the subscription the secret belongs to (:data:`LOGINS`); empty: it is an API key. ``around`` says
+    where the secret's source is (``config.secrets.surroundings``), set by the worker that opens the wire.
     """
 
     protocol: str
@@ -38,10 +42,31 @@ class Upstream:
     socket: str = ""
     secret: str | None = None
     login: str = ""
+    around: tuple[tuple[str, str], ...] = ()
 
     @property
     def base(self) -> str:
-        return self.base_url or DEFAULT_BASES.get(self.protocol, "")
+        return self.base_url or _LOGIN_BASES.get(self.login) or DEFAULT_BASES.get(self.protocol, "")
+
+
+@dataclass(frozen=True)
+class Detour:
+    """The proxy of a company's network, through which this host reaches all but the hosts in ``direct``."""
+
+    host: str
+    port: int
+    secret: str | None = None
+    direct: tuple[str, ...] = ()
+    around: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Service:
+    """Something of this host that a bottle may speak to: its socket, the methods it takes, bytes of a request's body."""
+
+    socket: str
+    methods: tuple[str, ...] = ("GET", "POST")
+    most_bytes: int = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -53,7 +78,8 @@ class WireSpec:
     dollars per million tokens by kind (input, output, cache_read, cache_write, cache_write_long).
     ``allow_fields`` are request fields, tool types and block types let through although their cost is not
     bounded by the request. ``fallback`` are models tried in order: a call for the first of them is asked of
-    the next when the one before is overloaded, limited or away.
+    the next when the one before is overloaded, limited or away. ``exact_counts``: a client that asks how many
+    tokens a request would take gets the provider's figure, not our estimate. ``services`` are reached by name.
     """
 
     id: str
@@ -72,6 +98,9 @@ class WireSpec:
     prices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     allow_fields: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
+    exact_counts: bool = False
+    detour: Detour | None = None
+    services: Mapping[str, Service] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _ID.match(self.id):
@@ -102,7 +131,17 @@ def to_json(spec: WireSpec) -> str:
 
 def from_json(text: str) -> WireSpec:
     row: dict[str, Any] = json.loads(text)
-    row["upstreams"] = tuple(Upstream(**one) for one in row.get("upstreams", ()))
+    row["upstreams"] = tuple(Upstream(**_located(one)) for one in row.get("upstreams", ()))
+    detour = row.get("detour")
+    row["detour"] = Detour(**{**_located(detour), "direct": tuple(detour["direct"])}) if detour else None
     for name in ("models", "hosts", "private_hosts", "allow_fields", "fallback"):
         row[name] = tuple(row.get(name, ()))
+    row["services"] = {
+        name: Service(**{**one, "methods": tuple(one["methods"])})
+        for name, one in row.get("services", {}).items()
+    }
     return WireSpec(**row)
+
+
+def _located(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "around": tuple((name, value) for name, value in row.get("around", ()))}

@@ -13,8 +13,9 @@ from typing import Protocol
 
 import h11
 
-from boatwright.egress import clienthello
+from boatwright.egress import clienthello, detour
 from boatwright.egress.answer import Refused
+from boatwright.egress.detour import Via
 from boatwright.egress.inbound import Gone, Inbound
 from boatwright.egress.spec import WireSpec
 from boatwright.rules import destinations
@@ -33,6 +34,10 @@ class House(Protocol):
     """What the lane needs of the proxy."""
 
     resolve: Resolve
+
+    async def detour(self, wire: WireSpec, host: str) -> Via | None:
+        """The company's proxy that leads to ``host``; None: straight."""
+        ...
 
     def note(self, what: str, **fields: str | int | float | None) -> None: ...
 
@@ -69,6 +74,9 @@ class Tunnel:
         self, wire: WireSpec, host: str, port: int
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect to one address of the host. The address that was checked is the one that is used."""
+        way = await self._house.detour(wire, host)
+        if way is not None:
+            return await _through(way, wire, host, port)
         addresses = await self._addresses(wire, host, port)
         failure: Exception | None = None
         for one in addresses:
@@ -87,13 +95,32 @@ class Tunnel:
         except (OSError, TimeoutError, UnicodeError) as error:
             raise Refused("upstream", f"{host} has no address that this host knows") from error
         if not named and not all(destinations.public(one) for one in found):
-            raise Refused(
-                "denied",
-                f"{host} leads to a private or reserved address",
-                next_moves=("an operator may name that host in settings.yml",),
-                target=f"{host}:{port}",
-            )
+            raise _private(host, port)
         return found[:4]
+
+
+async def _through(
+    way: Via, wire: WireSpec, host: str, port: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """By way of the company's proxy, which looks the name up: what is private is told by the name alone."""
+    if destinations.is_local(host) and not destinations.named(wire.private_hosts, host, port):
+        raise _private(host, port)
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await detour.through(way, host, port)
+    except detour.NoWay as error:
+        raise Refused("upstream", f"{host}:{port} cannot be reached: {error}") from error
+    except TimeoutError as error:
+        raise Refused("upstream", f"{host}:{port} cannot be reached: {way} did not answer in time") from error
+
+
+def _private(host: str, port: int) -> Refused:
+    return Refused(
+        "denied",
+        f"{host} leads to a private or reserved address",
+        next_moves=("an operator may name that host in settings.yml",),
+        target=f"{host}:{port}",
+    )
 
 
 def _parse(request: h11.Request) -> tuple[str, int]:
