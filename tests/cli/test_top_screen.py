@@ -16,7 +16,8 @@ from boatwright.cli.top.dialogs import Confirm, Help, Line
 from boatwright.rules.board import Place
 from boatwright.rules.budget import Scope
 from boatwright.stages.board import Row
-from boatwright.testing.board import DAY, FixedSource, account, board, row
+from boatwright.testing.board import DAY, FixedSource, account, ask, board, row
+from boatwright.values.asking import Ask, AskKind
 
 CHAIN = [
     account(Scope.EXECUTION, "ex-1", 5, used=(1.25, 0), held=(0.5, 0), hard=True),
@@ -60,6 +61,12 @@ class Noted:
     async def raise_(self, row: Row, amount: str) -> str:
         return await self._note("raise", row.slug, amount)
 
+    async def answer(self, ask: Ask, text: str) -> str:
+        return await self._note("answer", ask.id, text)
+
+    async def refuse(self, ask: Ask, why: str) -> str:
+        return await self._note("refuse", ask.id, why)
+
 
 @pytest.fixture
 def actions() -> Noted:
@@ -67,7 +74,7 @@ def actions() -> Noted:
 
 
 def screen(source: FixedSource, actions: Noted) -> TopApp:
-    return TopApp(source, actions, every=0.01)
+    return TopApp(source, actions, every=0.05)
 
 
 async def until(pilot: Screen, true: Callable[[], Any]) -> None:
@@ -102,7 +109,7 @@ def table(app: TopApp) -> list[list[str]]:
     [
         ((80, 24), ["ex-1-agent", "executing", "0.3124", "[##=.....] 35 %", "open 1"]),
         (
-            (140, 40),
+            (144, 40),
             [
                 "ex-1-agent",
                 "executing",
@@ -247,9 +254,46 @@ async def test_output_and_proxy_log_follow_and_are_only_shown(actions: Noted) ->
         await until(pilot, lambda: len([each for each in said(app, "log") if each]) == 2)
 
 
+async def test_what_agents_ask_is_shown_answered_granted_and_refused(actions: Noted) -> None:
+    question = ask("ask-1", AskKind.QUESTION, "Which [red]\x1b[2Jport?")
+    more = ask("ask-2", AskKind.BUDGET, "It is long", "2usd", bottle="manual")
+    source = FixedSource(board(ONE, TWO), asks=[question])
+    async with screen(source, actions).run_test() as pilot:
+        app = await drawn(pilot)
+        assert source.beats >= 1
+        await until(pilot, lambda: app.message.startswith("ex-1-agent asks: question"))
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, Line))
+        assert "| Which [red]\\x1b[2Jport?" in str(app.screen.query(Static).first().render())
+        await pilot.press("enter")
+        wrong = app.screen.query_one("#wrong", Static)
+        await until(pilot, lambda: "an answer has words in it" in str(wrong.render()))
+        await pilot.press(*"8080", "enter")
+        await until(pilot, lambda: app.message == "done: answer ask-1 8080")
+        source.asks = [more]
+        await until(pilot, lambda: app.message.startswith("manual asks: budget 2usd"))
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, Line))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.message == "done: answer ask-2")
+        await pilot.press("4", "x")
+        await until(pilot, lambda: isinstance(app.screen, Line))
+        await pilot.press(*"no", "enter")
+        await until(pilot, lambda: app.message == "done: refuse ask-2 no")
+        source.asks = []
+        await until(pilot, lambda: app.screen_stack[0].query_one("#wishes", DataTable).row_count == 0)
+        await pilot.press("a")
+        assert app.message == "not done: nobody asks for anything"
+        assert [each[:2] for each in actions.asked] == [
+            ("answer", "ask-1"),
+            ("answer", "ask-2"),
+            ("refuse", "ask-2"),
+        ]
+
+
 async def test_markup_in_names_is_text(actions: Noted) -> None:
     evil = row("manual", CHAIN, agent="[bold]x[/bold]\x1b[0m", words="[link=x]y")
-    async with screen(FixedSource(board(evil)), actions).run_test(size=(140, 40)) as pilot:
+    async with screen(FixedSource(board(evil)), actions).run_test(size=(144, 40)) as pilot:
         app = await drawn(pilot)
         assert table(app)[0][3] == "[bold]x[/bold]\\x1b[0m" and "[link=x]y" in lines(app, "about")
 
@@ -273,7 +317,7 @@ async def test_help_lists_every_key(actions: Noted) -> None:
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, Help))
         told = str(app.screen.query_one(Static).render())
-        for key in ("c ", "f ", "k ", "r ", "1 2 3", "p ", "v ", "/ ", "escape", "q "):
+        for key in ("c ", "f ", "k ", "r ", "a ", "x ", "1 2 3 4", "p ", "v ", "/ ", "escape", "q "):
             assert f"\n{key}" in told or told.startswith(key), key
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, Help))
@@ -283,7 +327,7 @@ async def test_it_fits_a_terminal_however_small_and_follows_its_size(actions: No
     async with screen(FixedSource(board(ONE, TWO)), actions).run_test(size=(80, 24)) as pilot:
         app = await drawn(pilot)
         assert len(table(app)[0]) == 5
-        await pilot.resize_terminal(140, 40)
+        await pilot.resize_terminal(144, 40)
         await until(pilot, lambda: len(table(app)[0]) == 11)
         await pilot.resize_terminal(40, 10)
         await until(pilot, lambda: len(table(app)[0]) == 5)

@@ -43,10 +43,10 @@ def test_the_page(capsys: pytest.CaptureFixture[str]) -> None:
         "host, 2026-01-02: [#=......] used 6.4213, held 0.4110, left 43.1677 of 50.0000 USD",
         "note: one cannot be read",
         "",
-        "BOTTLE                 STATE        STAGE        AGENT          AGE  CALLS/MIN       TOKENS        USD  "
-        "TAKEN             WIRE      REFUSED",
-        "ex-1-agent             executing    build        claude       7 min          4       84,210     0.3124  "
-        "[##=.....] 35 %   open 1          3",
+        "BOTTLE                 STATE        STAGE        AGENT           AGE  CALLS/MIN      TOKENS       USD  "
+        "TAKEN            WIRE      REFUSED",
+        "ex-1-agent             executing    build        claude        7 min          4      84,210    0.3124  "
+        "[##=.....] 35 %  open 1          3",
         "    agent claude (governs, hard, 2026-01-02 UTC)",
         "      [#######.......................]  25 %  used 1,250,000, held 0, left 3,750,000 of 5,000,000 tokens",
         "    execution ex-1 (hard)",
@@ -55,8 +55,8 @@ def test_the_page(capsys: pytest.CaptureFixture[str]) -> None:
         "    host (hard, 2026-01-02 UTC)",
         "      [###...........................]  12 %  used 6.4213, held 0.0000, left 43.5787 of 50.0000 USD",
         "    says: bash: make test",
-        "manual                 stopped                   claude       7 min       100+       84,210     0.3124  "
-        "cut               cut             0",
+        "manual                 stopped                   claude        7 min       100+      84,210    0.3124  "
+        "cut              cut             0",
         "    execution e (governs, hard, cut: raise it to go on)",
         "      [##############################] 100 %  used 0.0000, held 0.0000, left 0.0000 of 0.0000 USD",
         "      [##############################] 100 %  used 0, held 0, left 0 of 0 tokens",
@@ -92,6 +92,21 @@ def test_the_filter(words: str, there: bool) -> None:
 )
 def test_what_is_taken(chain: list[Account], said: str) -> None:
     assert text.taken(row("x", chain).tightest) == said
+
+
+@pytest.mark.parametrize(
+    ("width", "names"),
+    [
+        (20, ["bottle", "state", "usd", "taken", "wire"]),
+        (80, ["bottle", "state", "usd", "taken", "wire"]),
+        (100, ["bottle", "state", "stage", "calls/min", "usd", "taken", "wire"]),
+        (142, [each.name for each in text.COLUMNS]),
+    ],
+)
+def test_the_columns_that_fit(width: int, names: list[str]) -> None:
+    found = text.columns(width)
+    assert [each.name for each in found] == names
+    assert width < 80 or sum(each.width + 2 for each in found) + 2 <= width
 
 
 def test_lines_of_the_proxy_s_log() -> None:

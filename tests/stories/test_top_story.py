@@ -20,7 +20,7 @@ from boatwright.cli.top.app import TopApp
 from boatwright.cli.top.dialogs import Confirm, Line
 from boatwright.intake import solo
 from boatwright.intake.solo import Ask
-from boatwright.stages.watching import HouseSource
+from boatwright.intake.watching import HouseSource
 from boatwright.values.solo import Solo, SoloState
 from boatwright.values.state import State
 from boatwright.values.usage import Cap
@@ -31,7 +31,10 @@ SLOW = [{"reply": 2, "kind": "slow", "seconds": 600}]
 
 @asynccontextmanager
 async def watching(yard: Any) -> AsyncIterator[tuple[Pilot[None], TopApp]]:
-    source, actions = HouseSource(yard.house), HouseActions(yard.house, yard.engine, by="someone")
+    source, actions = (
+        HouseSource(yard.house, "someone/1"),
+        HouseActions(yard.house, yard.engine, by="someone"),
+    )
     app = TopApp(source, actions, every=0.05)
     async with app.run_test(size=(120, 40)) as pilot:
         yield pilot, app

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from boatwright.agents.headless import NO_KEY, Call, Headless, Heard
+from boatwright.agents.headless import ASK_SECONDS, NO_KEY, Call, Headless, Heard
 
 
 class Codex(Headless):
@@ -16,6 +16,7 @@ class Codex(Headless):
     models = ("openai",)
     keeps = (".codex/sessions",)
     skills = ".codex/skills"
+    mcp = True
 
     def environment(self, call: Call) -> Mapping[str, str]:
         return {"OPENAI_API_KEY": NO_KEY}
@@ -32,7 +33,7 @@ class Codex(Headless):
         common = (
             "--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "--model", call.model,
             "-c", "model_provider=boatwright", "-c", f"model_providers.boatwright={{{table}}}",
-            "-c", 'web_search="disabled"',
+            "-c", 'web_search="disabled"', *_servers(call),
         )  # fmt: skip
         return ("exec", "resume", *common, call.session, "-") if call.resumes else ("exec", *common, "-")
 
@@ -55,3 +56,8 @@ class Codex(Headless):
                 yield Heard(failed=str(error.get("message") if isinstance(error, Mapping) else error))
             case "error", _:
                 yield Heard(failed=str(line.get("message") or ""))
+
+
+def _servers(call: Call) -> Sequence[str]:
+    table = f"{{url = {json.dumps(call.asks)}, tool_timeout_sec = {ASK_SECONDS}}}"
+    return ("-c", f"mcp_servers.boatwright={table}") if call.asks else ()

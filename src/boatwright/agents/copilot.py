@@ -18,6 +18,7 @@ class Copilot(Headless):
     models = ("openai", "anthropic")
     keeps = (".copilot/session-state", ".copilot/history-session-state")
     skills = ".copilot/skills"
+    mcp = True
 
     def environment(self, call: Call) -> Mapping[str, str]:
         return {
@@ -27,6 +28,11 @@ class Copilot(Headless):
             "COPILOT_MODEL": call.model,
             "COPILOT_OFFLINE": "true",
         }
+
+    def files(self, call: Call) -> Mapping[str, str]:
+        server = {"type": "http", "url": call.asks, "tools": ["*"]}
+        servers = {"mcpServers": {"boatwright": server}}
+        return {".copilot/mcp-config.json": json.dumps(servers)} if call.asks else {}
 
     def arguments(self, call: Call) -> Sequence[str]:
         session = "--resume" if call.resumes else "--session-id"

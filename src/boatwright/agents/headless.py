@@ -22,6 +22,7 @@ from boatwright.agents.sessions import Session
 from boatwright.bottle import program
 from boatwright.bottle.protocol import HOME, WIRE_URL
 from boatwright.bottle.telling import Lines
+from boatwright.sidecar import supervise
 from boatwright.values.clock import Ids, SystemIds
 from boatwright.values.process import ExecResult, Limits
 from boatwright.values.usage import ModelRef
@@ -36,6 +37,8 @@ LONGEST = 4 << 20
 """Bytes of one line of output that are read as one."""
 TASK = ".boatwright/task.md"
 """Where below HOME a program that cannot read its prompt from stdin finds it."""
+ASK_SECONDS = 660
+"""How long a program should wait for a person: a little longer than a person is waited for."""
 _ARGUMENT = 100_000
 """Bytes; Linux takes 128 KiB as one argument."""
 
@@ -57,6 +60,8 @@ class Call:
     resumes: bool
     url: str = WIRE_URL
     prompt: str = ""
+    asks: str = ""
+    """Where the MCP server is over which it may ask a person; empty: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,8 @@ class Headless:
     """Paths below HOME where its sessions are."""
     skills: ClassVar[str] = "skills"
     """The folder below HOME where it looks for skills."""
+    mcp: ClassVar[bool] = False
+    """Whether it speaks MCP, and is told of ``Call.asks``."""
 
     def __init__(self, *, ids: Ids | None = None) -> None:
         self._ids = ids or SystemIds()
@@ -187,7 +194,10 @@ class _Round:
 
     def _call(self) -> Call:
         wire, resumes = self._task.wire, self._session is not None
-        return Call(wire.model.asked, wire.protocol, self._name, resumes, prompt=self._prompt(resumes))
+        asks = f"{WIRE_URL}{supervise.MCP}" if supervise.NAME in wire.services else ""
+        return Call(
+            wire.model.asked, wire.protocol, self._name, resumes, prompt=self._prompt(resumes), asks=asks
+        )
 
     async def _program(self, call: Call) -> ExecResult:
         task, provider = self._task, self._provider

@@ -51,6 +51,8 @@ class ModelWire:
     """No byte for this long is a dead call; None: as patient as ``agents.model.Patience`` is."""
     refused: Callable[[], Awaitable[Sequence[Denial]]] | None = None
     """What this wire has refused so far. A program in a bottle may keep that to itself."""
+    services: tuple[str, ...] = ()
+    """Names of what of this host may be asked over it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,7 @@ class AgentHead(Block):
     budget: Budget | None = None
     git: GitBlock = GitBlock()
     command: Command | None = None
+    supervise: bool = False
     color: Color | None = None
 
 

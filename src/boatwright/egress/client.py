@@ -146,8 +146,10 @@ class WireClient:
 
     # --- wires -------------------------------------------------------------------------------------------
 
-    async def open(self, spec: WireSpec) -> Path:
+    async def open(self, spec: WireSpec, *, lift: bool = True) -> Path:
         """Open a wire, or say again what it is; returns the directory that holds its socket.
+
+        One that was cut is open again after that; not with ``lift`` False.
 
         Keys that only this client can resolve, such as ``env:``, are handed over; ``errors.Parked`` (code
         ``credential``) names the one that cannot be had. ``registry_only`` adds this host's registries.
@@ -156,7 +158,7 @@ class WireClient:
         handed = await asyncio.to_thread(self._keys, spec)
         if spec.network == Network.REGISTRY_ONLY:
             spec = await asyncio.to_thread(self._with_registries, spec)
-        await self._order({"do": "open", "spec": to_json(spec), "keys": handed})
+        await self._order({"do": "open", "spec": to_json(spec), "keys": handed, "lift": lift})
         return wires.directory(self._state, spec.id)
 
     async def close(self, wire: str) -> None:

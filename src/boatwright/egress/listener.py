@@ -45,11 +45,11 @@ class Wire:
 
         self._server = await asyncio.start_unix_server(accept, sock=listener)
 
-    def hand_over(self, spec: WireSpec, keys: Mapping[str, str]) -> None:
-        """What a worker says anew about an open wire: its spec, its keys; a cut wire is open again."""
+    def hand_over(self, spec: WireSpec, keys: Mapping[str, str], *, lift: bool = True) -> None:
+        """What a worker says anew about an open wire: its spec, its keys; with ``lift`` a cut one is open again."""
         self.spec = spec
         self.keys |= {protocol: Secret(key) for protocol, key in keys.items()}
-        self.is_cut = False
+        self.is_cut = self.is_cut and not lift
 
     def deafen(self) -> None:
         """Take no new connection."""

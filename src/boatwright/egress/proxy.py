@@ -187,7 +187,7 @@ class Proxy:
         if wire is None:
             wire = Wire(spec)
             await self._listen(wire)
-        wire.hand_over(spec, dict(request.get("keys", {})))
+        wire.hand_over(spec, dict(request.get("keys", {})), lift=bool(request.get("lift", True)))
         self.note("opened", wire=spec.id, execution=spec.execution, network=spec.network)
         return {}
 

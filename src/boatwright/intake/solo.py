@@ -111,7 +111,7 @@ async def look(house: House, ask: Ask, *, dry: bool = False) -> Wanted:
 def _chosen(house: House, here: Ground) -> tuple[Provider, Models, tuple[str, ...]]:
     """Who works, asking which models, and what is to be said of the login they are asked with."""
     agent = registry.provider(here.composed.provider, here.composed.manifest)
-    working.refuse_unheld(agent, here.policy)
+    working.refuse_unheld(agent, here.composed)
     models = request.choose_model(house, here.effective.model, agent)
     login = of_program(house, here.composed.provider, models.main)
     said = (logins.said(house, here.composed.provider, login, here.effective.budget),) if login else ()

@@ -113,7 +113,7 @@ class _Run:
         here = await ground.untested(house, mirror, record.commit, flags(record), files=record.copied)
         _refuse_another(record, here)
         provider = registry.provider(record.provider, here.composed.manifest)
-        working.refuse_unheld(provider, here.policy)
+        working.refuse_unheld(provider, here.composed)
         fitting = await asyncio.to_thread(provider.fit, working.host(house))
         await close_wires(house, record)
         async with working.wired(house, account(record), provider, here, record.slug) as (wire, way):
@@ -153,11 +153,8 @@ class _Run:
             told.insert(0, INTERRUPTED)
         saved = await house.read(known) if known else None
         self._begun(self._write(state=SoloState.RUNNING, prompts=asked, archive="", end=None))
-        composed = here.composed
         return Task(
-            system=prompts.system(
-                composed.prompt, composed.notes, [each.name for each in composed.skills], rules=prompts.ALONE
-            ),
+            system=working.system(provider, here, wire, rules=prompts.ALONE),
             skills=working.skills(here),
             prompt="\n\n".join(told),
             transcript=None if provider.wired else saved,

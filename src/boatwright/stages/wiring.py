@@ -15,7 +15,7 @@ from boatwright.config import units
 from boatwright.config.policy import NetworkPolicy
 from boatwright.egress.client import Upstream, WireSpec
 from boatwright.egress.spec import COMPATIBLE, DEFAULT_BASES
-from boatwright.stages import keys, logins, scripted
+from boatwright.stages import keys, logins, scripted, sidecars
 from boatwright.stages.house import House
 from boatwright.stages.logins import Login
 from boatwright.values.models import Models
@@ -40,6 +40,8 @@ class Inside:
     bottle: str = ""
     network: NetworkPolicy = NetworkPolicy.DENY_ALL
     hosts: tuple[str, ...] = ()
+    services: frozenset[str] = frozenset()
+    """Names of what of this host may be asked from there."""
 
 
 class Payer(Protocol):
@@ -87,20 +89,12 @@ async def model_wire(
         hosts=inside.hosts,
         private_hosts=house.settings.network.allow if inside.hosts else (),
     )
-
-    async def revive() -> None:
-        """The proxy may have died: have one listen, with this wire on it."""
-        await house.wire.ensure()
-        await house.wire.open(spec)
-
-    await house.wire.ensure()
-    directory = await house.wire.open(spec)
-    try:
-        socket = directory / "wire.sock"
+    async with sidecars.opened(house, spec, inside.services) as line:
         refused = functools.partial(house.wire.denials, spec.id)
-        yield ModelWire(socket, inside.protocol, model, revive, silence(house), refused)
-    finally:
-        await house.wire.close(spec.id)
+        yield ModelWire(
+            line.socket, inside.protocol, model, line.revive, silence(house), refused,
+            tuple(line.spec.services),
+        )  # fmt: skip
 
 
 def prices(house: House, *models: ModelRef) -> dict[str, dict[str, str]]:

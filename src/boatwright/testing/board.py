@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from boatwright.intake.watching import Frame
 from boatwright.rules import board as rule
 from boatwright.rules.board import Place
 from boatwright.rules.budget import NANO, Account, Amount, Scope
 from boatwright.stages.board import Board, Details, Row
-from boatwright.stages.watching import Frame
+from boatwright.values.asking import Ask, AskKind, AskState, Wish
 
 MOMENT = datetime(2026, 1, 2, 15, 4, 5, tzinfo=UTC)
 DAY = "2026-01-02"
@@ -55,8 +56,13 @@ def board(*rows: Row, **changes: Any) -> Board:
     return Board(**{**usual, **changes})
 
 
+def ask(name: str, kind: AskKind, text: str, wanted: str = "", *, bottle: str = "ex-1-agent") -> Ask:
+    """Something an agent asks for, and that waits."""
+    return Ask(name, bottle.removesuffix("-agent"), bottle, Wish(kind, text, wanted), AskState.OPEN, MOMENT)
+
+
 class FixedSource:
-    """``stages.watching.Source`` over one board. ``output`` and ``proxy`` are told once for each bottle looked at."""
+    """``intake.watching.Source`` over one board. ``output`` and ``proxy`` are told once for each bottle looked at."""
 
     def __init__(
         self,
@@ -65,8 +71,12 @@ class FixedSource:
         details: Details | None = None,
         output: Sequence[str] = (),
         proxy: Sequence[str] = (),
+        asks: Sequence[Ask] = (),
     ) -> None:
         self.board = board
+        self.asks = asks
+        self.beats = 0
+        """How often somebody said to be there."""
         self.failure: Exception | None = None
         """Raised by the next looks, for as long as it is set."""
         self._details = details or Details((), ())
@@ -81,4 +91,9 @@ class FixedSource:
         begins = selected is None or selected.account != self._of
         proxy = self._proxy if not self._of else ()
         self._of = selected.account if selected else ""
-        return Frame(self.board, selected, self._details, self._output if begins else (), begins, proxy)
+        return Frame(
+            self.board, selected, self._details, self._output if begins else (), begins, proxy, self.asks
+        )
+
+    async def present(self) -> None:
+        self.beats += 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from boatwright import errors
-from boatwright.intake import caps, commands, solo
+from boatwright.intake import asks, caps, commands, solo
 from boatwright.stages.board import Row
 from boatwright.stages.house import House
+from boatwright.values.asking import Ask, AskKind
 from boatwright.values.usage import Cap
 from boatwright.workflows.engine import Engine
 
@@ -22,6 +23,12 @@ class Actions(Protocol):
     async def kill(self, row: Row) -> str: ...
 
     async def raise_(self, row: Row, amount: str) -> str: ...
+
+    async def answer(self, ask: Ask, text: str) -> str:
+        """Answer a question; grant anything else, as asked where ``text`` is empty, else that."""
+        ...
+
+    async def refuse(self, ask: Ask, why: str) -> str: ...
 
 
 class HouseActions:
@@ -63,6 +70,26 @@ class HouseActions:
         else:
             cap = await commands.raise_budget(self._house, self._engine, row.account, budget=cap, by=self._by)
         return f"{row.slug} may spend {cap}"
+
+    async def answer(self, ask: Ask, text: str) -> str:
+        kind, other = ask.wish.kind, text.strip() or None
+        if kind is AskKind.QUESTION:
+            done = await asks.answer(self._house, ask.id, text, by=self._by)
+            return f"{done.id} is answered"
+        done = await asks.grant(
+            self._house,
+            self._engine,
+            ask.id,
+            budget=other if kind is AskKind.BUDGET else None,
+            route=other if kind is AskKind.ROUTE else None,
+            by=self._by,
+        )
+        what = "may be reached" if kind is AskKind.ROUTE else "is the cap now"
+        return f"{done.id} is granted: {done.decision} {what}, for {done.bottle or done.account}"
+
+    async def refuse(self, ask: Ask, why: str) -> str:
+        done = await asks.refuse(self._house, ask.id, why, by=self._by)
+        return f"{done.id} is refused"
 
     def _nobody(self) -> str:
         return "" if self._engine.has_worker() else "; no worker is alive: boatwright worker carries it out"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -19,24 +18,26 @@ from boatwright.cli.safe import one_line, printable
 from boatwright.cli.top import text
 from boatwright.cli.top.actions import Actions
 from boatwright.cli.top.dialogs import Confirm, Help, Line, amount_refused
-from boatwright.cli.top.text import COLUMNS, ProxyLine
+from boatwright.cli.top.parts import KEPT_LINES, AskTable, BottleTable, ProxyView
+from boatwright.intake.watching import BEAT_SECONDS, Frame, Source
 from boatwright.stages.board import Board, Row
-from boatwright.stages.watching import Frame, Source
+from boatwright.values.asking import Ask, AskKind
 
 EVERY_SECONDS = 1.0
 PATIENCE = 3.0
 """Seconds after which a look that has not come back is spoken of."""
-KEPT_LINES = 2_000
 
-TABS = {"1": "budgets", "2": "output", "3": "proxy"}
+TABS = {"1": "budgets", "2": "output", "3": "proxy", "4": "asks"}
 HELP = """One row is one bottle: an isolated place where an agent works, with one metered wire out.
 
 c  cut      no model call of it is carried any more; the agent and its work stay
 f  freeze   stop it and keep it as an archive; it can be resumed
 k  kill     stop it for good; what is delivered stays, the bottle goes
 r  raise    set its budget anew, within the ceiling of settings.yml
+a  answer   what an agent asks: answer a question, grant a wish
+x  refuse   the same, with a word why
 
-1 2 3       budgets, agent output, proxy log
+1 2 3 4     budgets, agent output, proxy log, asks
 p           proxy log of this bottle, or of all
 v           bottles at rest, too: delivered, frozen, done
 /           show only bottles that match; escape shows all again
@@ -57,6 +58,8 @@ class TopApp(App[None]):
         Binding("f", "freeze", "Freeze"),
         Binding("k", "kill", "Kill"),
         Binding("r", "raise", "Raise"),
+        Binding("a", "answer", "Answer"),
+        Binding("x", "refuse", "Refuse", show=False),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("v", "everything", "All"),
         Binding("p", "proxy_of_all", "Proxy log", show=False),
@@ -77,43 +80,43 @@ class TopApp(App[None]):
         """How many looks have been drawn."""
         self._everything = everything
         self._filter = ""
-        self._selected = ""
-        self._shown: list[str] = []
-        self._columns: tuple[str, ...] = ()
-        self._proxy: deque[ProxyLine] = deque(maxlen=KEPT_LINES)
-        self._proxy_of_all = False
         self._stale = False
         self._make()
 
     def _make(self) -> None:
         """The parts of the screen, held: frames go on being drawn below a question, where nothing is found by name."""
         self._head = Static(Text("looking …"), id="head")
-        self._table: DataTable[Text] = DataTable(id="rows", cursor_type="row", zebra_stripes=True)
+        self._table = BottleTable()
         self._field = Input(
             id="filter", placeholder="words of a bottle's name, agent, model, state", compact=True
         )
         self._one = (Static(id="about"), Static(id="caps"), Static(id="calls"))
         self._output = Log(id="said", max_lines=KEPT_LINES)
-        self._proxy_view = Log(id="log", max_lines=KEPT_LINES)
+        self._proxy = ProxyView()
+        self._asks = AskTable()
+        self._tabs = TabbedContent(initial="budgets")
         self._message = Static(id="message")
 
     def compose(self) -> ComposeResult:
         yield self._head
         yield self._table
         yield self._field
-        with TabbedContent(initial="budgets"):
+        with self._tabs:
             with TabPane("1 Budgets", id="budgets"), VerticalScroll(classes="scroll"):
                 yield from self._one
             with TabPane("2 Agent output", id="output"):
                 yield self._output
             with TabPane("3 Proxy log", id="proxy"):
-                yield self._proxy_view
+                yield self._proxy
+            with TabPane("4 Asks", id="asks"):
+                yield self._asks
         yield self._message
         yield Footer()
 
     def on_mount(self) -> None:
         self._table.focus()
         self._watch()
+        self._be_present()
 
     # --- looking -----------------------------------------------------------------------------------------
 
@@ -128,9 +131,19 @@ class TopApp(App[None]):
             except TimeoutError:
                 continue
 
+    @work(group="present")
+    async def _be_present(self) -> None:
+        """Agents ask only while somebody is here to answer."""
+        while True:
+            try:
+                await self._source.present()
+            except (errors.BoatwrightError, OSError) as error:
+                self.tell(f"agents cannot be told that you are here: {error}")
+            await asyncio.sleep(BEAT_SECONDS)
+
     async def _look(self) -> None:
         """One frame, drawn; or why there is none. What is on the screen stays."""
-        looking = asyncio.ensure_future(self._source.frame(self._selected, everything=self._everything))
+        looking = asyncio.ensure_future(self._source.frame(self._table.chosen, everything=self._everything))
         try:
             while not (await asyncio.wait({looking}, timeout=PATIENCE))[0]:
                 self._trouble("the store has not answered yet")
@@ -174,7 +187,19 @@ class TopApp(App[None]):
             self._output.clear()
         if frame.output:
             self._output.write_lines([printable(line) for line in frame.output])
-        self._draw_proxy(frame)
+        account = frame.selected.account if frame.selected else ""
+        if frame.begins:
+            self._proxy.again(account)
+        self._proxy.add(text.proxy_lines(frame.proxy), account)
+        self._draw_asks(frame.asks)
+
+    def _draw_asks(self, asks: Sequence[Ask]) -> None:
+        """What waits; what came since the last look is spoken of."""
+        new = self._asks.show(asks)
+        self._tabs.get_tab("asks").label = f"4 Asks ({len(asks)})" if asks else "4 Asks"
+        if new:
+            _, who, what, _ = text.ask_cells(new[0])
+            self.tell(f"{who} asks: {what}. a answers, x refuses, 4 shows all")
 
     def _draw_head(self, board: Board) -> None:
         lines = [text.headline(board), *text.host_lines(board)]
@@ -182,40 +207,8 @@ class TopApp(App[None]):
         self._head.update(Text("\n".join(lines)))
 
     def _draw_rows(self, board: Board) -> None:
-        """In place where the same bottles stand there; else anew, the cursor on the same bottle."""
-        table = self._table
-        columns = tuple(each.name for each in COLUMNS if each.narrow or self._wide)
         rows = [row for row in board.rows if text.fits(row, self._filter)]
-        names = [row.account for row in rows]
-        if columns != self._columns:
-            table.clear(columns=True)
-            for each in COLUMNS:
-                if each.name in columns:
-                    table.add_column(each.name, key=each.name, width=each.width)
-            self._columns, self._shown = columns, []
-        if names != self._shown:
-            self._lay(table, rows)
-            return
-        for row in rows:
-            for name, cell in self._cells(row).items():
-                if table.get_cell(row.account, name) != cell:
-                    table.update_cell(row.account, name, cell)
-
-    def _lay(self, table: DataTable[Text], rows: list[Row]) -> None:
-        table.clear()
-        for row in rows:
-            table.add_row(*self._cells(row).values(), key=row.account)
-        self._shown = [row.account for row in rows]
-        at = self._shown.index(self._selected) if self._selected in self._shown else 0
-        table.move_cursor(row=at, animate=False)
-        self._selected = self._shown[at] if self._shown else ""
-
-    def _cells(self, row: Row) -> dict[str, Text]:
-        told = text.cells(row)
-        right = {each.name for each in COLUMNS if each.right or each.name == "usd"}
-        return {
-            name: Text(told[name], justify="right" if name in right else "left") for name in self._columns
-        }
+        self._table.show(rows, self.size.width)
 
     def _draw_one(self, frame: Frame) -> None:
         row = frame.selected
@@ -229,36 +222,18 @@ class TopApp(App[None]):
         for part, lines in zip(self._one, told, strict=True):
             part.update(Text(lines))
 
-    def _draw_proxy(self, frame: Frame) -> None:
-        new = text.proxy_lines(frame.proxy)
-        self._proxy.extend(new)
-        if frame.begins:
-            self._rewrite_proxy()
-        elif new:
-            self._proxy_view.write_lines(self._of_interest(new))
-
-    def _rewrite_proxy(self) -> None:
-        self._proxy_view.clear()
-        self._proxy_view.write_lines(self._of_interest(self._proxy))
-
-    def _of_interest(self, lines: Iterable[ProxyLine]) -> list[str]:
-        row = self.selected
-        if self._proxy_of_all or row is None:
-            return [each.text for each in lines]
-        return [each.text for each in lines if text.of_account(each, row.account)]
-
     # --- choosing ----------------------------------------------------------------------------------------
 
     @property
     def selected(self) -> Row | None:
         """The bottle the cursor is on, as it was seen last."""
         rows = self.frame.board.rows if self.frame else ()
-        return next((row for row in rows if row.account == self._selected), None)
+        return next((row for row in rows if row.account == self._table.chosen), None)
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         account = event.row_key.value or ""
-        if account in self._shown and account != self._selected:
-            self._selected = account
+        if event.data_table is self._table and account in self._table.shown and account != self._table.chosen:
+            self._table.chosen = account
             self._soon.set()
 
     def on_resize(self) -> None:
@@ -266,7 +241,8 @@ class TopApp(App[None]):
             self._draw_rows(self.frame.board)
 
     def action_tab(self, tab: str) -> None:
-        self.query_one(TabbedContent).active = tab
+        self._tabs.active = tab
+        (self._asks if tab == "asks" else self._table).focus()
 
     def action_everything(self) -> None:
         self._everything = not self._everything
@@ -274,9 +250,9 @@ class TopApp(App[None]):
         self._soon.set()
 
     def action_proxy_of_all(self) -> None:
-        self._proxy_of_all = not self._proxy_of_all
-        self.tell(f"the proxy log of {'all' if self._proxy_of_all else 'this bottle'}")
-        self._rewrite_proxy()
+        self._proxy.everyone = not self._proxy.everyone
+        self.tell(f"the proxy log of {'all' if self._proxy.everyone else 'this bottle'}")
+        self._proxy.again(self._table.chosen)
 
     def action_filter(self) -> None:
         self._field.add_class("shown")
@@ -309,7 +285,7 @@ class TopApp(App[None]):
     # --- doing -------------------------------------------------------------------------------------------
 
     def action_cut(self) -> None:
-        self._with_row(lambda row: self._do("cutting", row, self._actions.cut(row)))
+        self._with_row(lambda row: self._do("cutting", row.slug, self._actions.cut(row)))
 
     @work(group="ask")
     async def action_freeze(self) -> None:
@@ -344,14 +320,54 @@ class TopApp(App[None]):
             Line(what, hint="such as 8usd, 3Mtok or 8usd,3Mtok", check=amount_refused)
         )
         if amount is not None:
-            self._do("raising", row, self._actions.raise_(row, amount))
+            self._do("raising", row.slug, self._actions.raise_(row, amount))
+
+    @work(group="ask")
+    async def action_answer(self) -> None:
+        ask = self._asked()
+        if ask is None:
+            return
+        question = ask.wish.kind is AskKind.QUESTION
+        what = (
+            "" if question else "\n\nGrant it as it is with enter, or say how much, or which host, instead."
+        )
+        given = await self.push_screen_wait(
+            Line(
+                text.ask_words(ask) + what,
+                hint="your answer" if question else ask.wish.wanted,
+                check=lambda typed: "an answer has words in it" if question and not typed.strip() else "",
+            )
+        )
+        if given is not None:
+            self._do("answering", ask.id, self._actions.answer(ask, given))
+
+    @work(group="ask")
+    async def action_refuse(self) -> None:
+        ask = self._asked()
+        if ask is None:
+            return
+        why = await self.push_screen_wait(
+            Line(
+                f"Refuse this?\n\n{text.ask_words(ask)}",
+                hint="why; the agent is told",
+                check=lambda typed: "" if typed.strip() else "say why: the agent is told",
+            )
+        )
+        if why is not None:
+            self._do("refusing", ask.id, self._actions.refuse(ask, why))
+
+    def _asked(self) -> Ask | None:
+        ask = self._asks.chosen
+        if ask is None:
+            self.tell("not done: nobody asks for anything")
+        return ask
 
     async def _confirmed(self, doing: str, what: str, act: Callable[[Row], Coroutine[Any, Any, str]]) -> None:
         row = self.selected
         if row is None:
             self.tell("not done: no bottle is chosen")
         elif await self.push_screen_wait(Confirm(what.format(slug=one_line(row.slug)))):
-            self._do(doing, row, act(row))
+            self._do(doing, row.slug, act(row))
 
     def _with_row(self, act: Callable[[Row], None]) -> None:
         row = self.selected
@@ -360,9 +376,9 @@ class TopApp(App[None]):
         else:
             act(row)
 
-    def _do(self, doing: str, row: Row, act: Coroutine[Any, Any, str]) -> None:
-        self.tell(f"{doing} {row.slug} …")
-        self.run_worker(self._act(act), group="act", name=f"{doing} {row.slug}")
+    def _do(self, doing: str, whom: str, act: Coroutine[Any, Any, str]) -> None:
+        self.tell(f"{doing} {whom} …")
+        self.run_worker(self._act(act), group="act", name=f"{doing} {whom}")
 
     async def _act(self, act: Coroutine[Any, Any, str]) -> None:
         try:

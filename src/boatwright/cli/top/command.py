@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -10,9 +11,9 @@ import typer
 from boatwright import errors
 from boatwright.cli import common
 from boatwright.cli.top import text
+from boatwright.intake.watching import HouseSource
 from boatwright.stages.board import Board, Watch, ask_proxy
 from boatwright.stages.house import House
-from boatwright.stages.watching import HouseSource
 
 
 def top(
@@ -53,6 +54,10 @@ def _screen(everything: bool) -> int:
     from boatwright.cli.top.app import TopApp  # noqa: PLC0415
 
     with common.opened() as (house, engine):
-        app = TopApp(HouseSource(house), HouseActions(house, engine, by=common.me()), everything=everything)
-        app.run()
+        source = HouseSource(house, f"{common.me()}/{os.getpid()}")
+        app = TopApp(source, HouseActions(house, engine, by=common.me()), everything=everything)
+        try:
+            app.run()
+        finally:
+            source.leave()
         return app.return_code or 0

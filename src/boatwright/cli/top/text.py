@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from boatwright.cli.safe import one_line
+from boatwright.cli.safe import one_line, printable
 from boatwright.egress.budget import UsageRow
 from boatwright.egress.client import Denial
 from boatwright.egress.survey import MOST_CALLS
 from boatwright.rules import board as rule
 from boatwright.rules.board import Binding, Meter, Place
 from boatwright.stages.board import Board, Details, Row
+from boatwright.values.asking import Ask
 
 BAR = 10
 WIDE_BAR, NARROW_BAR = 32, 14
@@ -21,27 +22,40 @@ WIDE = 110
 
 
 class Column(NamedTuple):
-    """A column of the table. ``narrow``: it is there on 80 columns, too."""
+    """A column of the table. ``rank``: which is left out first where the terminal is narrow; 1 never is."""
 
     name: str
     width: int
-    narrow: bool
+    rank: int
     right: bool = False
 
 
 COLUMNS = (
-    Column("bottle", 21, True),
-    Column("state", 11, True),
-    Column("stage", 11, False),
-    Column("agent", 10, False),
-    Column("age", 6, False, right=True),
-    Column("calls/min", 9, False, right=True),
-    Column("tokens", 11, False, right=True),
-    Column("usd", 9, True, right=True),
-    Column("taken", 16, True),
-    Column("wire", 8, True),
-    Column("refused", 7, False, right=True),
+    Column("bottle", 21, 1),
+    Column("state", 11, 1),
+    Column("stage", 11, 2),
+    Column("agent", 11, 3),
+    Column("age", 6, 5, right=True),
+    Column("calls/min", 9, 3, right=True),
+    Column("tokens", 10, 3, right=True),
+    Column("usd", 8, 1, right=True),
+    Column("taken", 15, 1),
+    Column("wire", 8, 1),
+    Column("refused", 7, 4, right=True),
 )
+_AROUND = 2
+"""Columns of the terminal around each cell, and for the scroll bar."""
+
+
+def columns(width: int) -> tuple[Column, ...]:
+    """Those that fit, the ones of rank 1 in any case."""
+    left = width - _AROUND
+    chosen = set()
+    for each in sorted(COLUMNS, key=lambda one: one.rank):
+        if each.rank == 1 or each.width + _AROUND <= left:
+            chosen.add(each)
+            left -= each.width + _AROUND
+    return tuple(each for each in COLUMNS if each in chosen)
 
 
 def cells(row: Row) -> dict[str, str]:
@@ -220,6 +234,27 @@ _TELLERS = {
     "closed": "{wire}",
     "cut": "{wire}",
 }
+
+
+# --- asks ---
+
+
+def ask_cells(ask: Ask) -> tuple[str, ...]:
+    """One request: its id, who asks, for what, in which words."""
+    wanted = f" {one_line(ask.wish.wanted)}" if ask.wish.wanted else ""
+    return (
+        ask.id,
+        one_line(ask.bottle or ask.account),
+        f"{ask.wish.kind.value}{wanted}",
+        one_line(ask.wish.text),
+    )
+
+
+def ask_words(ask: Ask) -> str:
+    """The same above an answer, its words whole, line by line behind a mark."""
+    wanted = f" {one_line(ask.wish.wanted)}" if ask.wish.wanted else ""
+    words = "\n".join(f"| {line}" for line in printable(ask.wish.text).split("\n"))
+    return f"{one_line(ask.bottle or ask.account)} asks: {ask.wish.kind.value}{wanted}\n{words}"
 
 
 # --- all of it, for a pipe ---

@@ -9,12 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from boatwright import errors
+from boatwright.intake import asks
 from boatwright.stages.board import Board, Details, Row, Watch, ask_proxy
 from boatwright.stages.house import House
 from boatwright.stages.tail import Tail
+from boatwright.values.asking import Ask
 
 T = TypeVar("T")
 NOTHING = Details((), ())
+BEAT_SECONDS = asks.BEAT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Frame:
     begins: bool
     """The output begins anew: another bottle is looked at."""
     proxy: Sequence[str]
+    asks: Sequence[Ask] = ()
+    """What waits for an answer, the oldest first."""
 
 
 class Source(Protocol):
@@ -40,12 +46,16 @@ class Source(Protocol):
         """
         ...
 
+    async def present(self) -> None:
+        """Somebody watches: said every :data:`BEAT_SECONDS`, for agents ask only then. Errors as above."""
+        ...
+
 
 class HouseSource:
     """Frames of a real house."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, house: House, operator: str) -> None:
+        self._house, self._operator = house, operator
         self._watch = Watch(house)
         self._proxy_log = Tail(self._watch.proxy_log)
         self._output: Tail | None = None
@@ -54,6 +64,14 @@ class HouseSource:
     async def frame(self, account: str, *, everything: bool) -> Frame:
         proxy = await ask_proxy(self._house)
         return await aside(lambda: self._frame(self._watch.look(proxy, everything=everything), account))
+
+    async def present(self) -> None:
+        await aside(lambda: asks.present(self._house, self._operator))
+
+    def leave(self) -> None:
+        """Nobody watches any more; where that cannot be said, it is seen before long."""
+        with contextlib.suppress(errors.StoreUnavailable):
+            asks.leave(self._house, self._operator)
 
     def _frame(self, board: Board, account: str) -> Frame:
         row = next((row for row in board.rows if row.account == account), None)
@@ -71,6 +89,7 @@ class HouseSource:
             output=output,
             begins=begins,
             proxy=self._proxy_log.read(),
+            asks=asks.waiting(self._house),
         )
 
 
