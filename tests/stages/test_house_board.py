@@ -168,7 +168,7 @@ def test_without_a_wire_who_would_pay_next(house: House, provider: str, scopes: 
     """A cap of the bottle binds the calls of a program inside, not those of the agent that thinks on the host."""
     solo(house, "alone", agent=provider, provider=provider, end=end("budget"))
     budgets = house.wire.budgets()
-    budgets.set_cap("bottle", "alone", Cap(usd=Decimal(1)))
+    budgets.set_cap("bottle", "alone.1", Cap(usd=Decimal(1)))
     budgets.set_cap("execution", "alone.1", Cap(usd=Decimal(2)))
     (row,) = look(house).rows
     assert [each.scope for each in row.bindings if each.scope != "execution"] == scopes

@@ -126,9 +126,9 @@ async def test_a_bottle_by_itself_is_raised_while_it_works_frozen_and_killed(yar
         await pilot.press("v")
         await until(pilot, lambda: row(app, "alone").get("state") == "frozen")
         await press(pilot, app, "k", Confirm, "y")
-        await until(pilot, lambda: app.message == "done: alone is destroyed")
-        assert records.find("alone") is None
-        await until(pilot, lambda: table(app) == [])
+        await until(pilot, lambda: app.message == "done: alone is cut, and torn down")
+        assert not records.get("alone").archive
+        await until(pilot, lambda: row(app, "alone").get("wire") == "cut")
 
 
 async def test_a_killed_proxy_and_a_lost_store_are_said_and_survived(yard: Any) -> None:

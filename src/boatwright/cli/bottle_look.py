@@ -48,7 +48,7 @@ def _row(house: House, record: Solo) -> dict[str, object]:
         "bottles": record.bottles,
         "model": record.model,
         "color": record.color,
-        "budget": str(record.budget),
+        "budget": str(house.wire.budgets().cap("execution", record.account)),
         "account": record.account,
         "usd": sum((call.usd for call in calls), start=Decimal(0)),
         "tokens": sum(call.usage.tokens for call in calls),

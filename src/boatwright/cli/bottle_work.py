@@ -145,9 +145,10 @@ def _tell(house: House, record: Solo) -> int:
         raise errors.Conflict(f"the bottle '{record.slug}' ended without a word", subject=record.slug)
     rows = house.wire.budgets().usage(record.account)
     tokens, usd = sum(row.usage.tokens for row in rows), sum((row.usd for row in rows), start=Decimal(0))
+    cap = house.wire.budgets().cap("execution", record.account)
     common.say("")
     common.say(f"{end.stop}: {end.detail}" if end.detail else f"{end.stop}: {end.summary}")
-    common.say(f"cost: {tokens:,} tokens, {usd:.4f} USD in {len(rows)} calls (cap {record.budget})")
+    common.say(f"cost: {tokens:,} tokens, {usd:.4f} USD in {len(rows)} calls (cap {cap})")
     common.moves(end.moves)
     if solo.exit_code(end) == 0:
         common.moves(

@@ -14,7 +14,6 @@ from typing import get_args
 from boatwright import errors
 from boatwright.agents import registry
 from boatwright.agents.protocol import Host, Provider
-from boatwright.config.ceiling import narrowed
 from boatwright.config.effective import ENVIRONMENT, FLAG, Flags
 from boatwright.config.manifest import Color
 from boatwright.config.paths import StateDir
@@ -23,7 +22,7 @@ from boatwright.git.mirror import Mirror
 from boatwright.git.remote import Remote
 from boatwright.intake import logins, request
 from boatwright.rules import labels, naming
-from boatwright.stages import ground, solo, solo_log, working
+from boatwright.stages import cutting, ground, solo, solo_cut, solo_log, working
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.stages.logins import of_program
@@ -155,6 +154,9 @@ async def resume(
             request.refuse_empty(cap, budget)
             record = await asyncio.to_thread(known.write, record.model_copy(update={"budget": cap}))
             await asyncio.to_thread(_set_cap, house, record)
+            await asyncio.to_thread(house.wire.cuts().lift, record.account)
+        record = await solo_cut.finish(house, record)  # what a kill left half done
+        await _refuse_cut(house, record)
         return await _work(house, hold, record, prompt, say, begun)
 
 
@@ -169,31 +171,22 @@ async def _work(
             tell(_heading(house, now, prompt))
 
         try:
-            return await solo.work(house, hold, record, prompt, say=tell, begun=begins)
+            ended = await solo.work(house, hold, record, prompt, say=tell, begun=begins)
         except errors.BoatwrightError as error:  # raised deep inside, where executions are all there is
             error.next_moves = tuple(move for move in error.next_moves if "EXECUTION" not in move)
             raise
+        return await solo_cut.finish(house, ended)
 
 
-async def raise_budget(house: House, slug: str, budget: Cap) -> Cap:
-    """Set its cap anew, within the host's ceiling; it holds from the next call on. Whoever works on it goes on.
-
-    What ``budget`` does not speak of, dollars or tokens, stays as it was asked for when it began.
-    """
-    record = await asyncio.to_thread(records(house).get, slug)
-    request.refuse_empty(budget, str(budget))
-    house.settings.refuse_above_ceiling(budget)
-    cap = narrowed(narrowed(house.settings.budget.execution, record.budget), budget)
-    await asyncio.to_thread(house.wire.budgets().set_cap, "execution", record.account, cap, hard=True)
-    with contextlib.suppress(errors.Conflict):  # somebody works on it, whose record it is meanwhile
-        await asyncio.to_thread(_note_budget, house, slug, cap)
-    return cap
-
-
-def _note_budget(house: House, slug: str, cap: Cap) -> None:
-    known = records(house)
-    with known.hold(slug, patience=0):
-        known.write(known.get(slug).model_copy(update={"budget": cap}))
+async def _refuse_cut(house: House, record: Solo) -> None:
+    """What a person cut goes on after a raise alone; an empty budget is asked again."""
+    cut = await cutting.go_on(house, record.account)
+    if cut is not None:
+        raise errors.BudgetExhausted(
+            cut.sentence,
+            subject=record.slug,
+            next_moves=(f"boatwright budget raise {record.slug} 5usd",),
+        )
 
 
 async def freeze(house: House, slug: str) -> Solo:

@@ -27,7 +27,7 @@ from boatwright.ledger.unfinished import Unfinished
 from boatwright.rules import board as rule
 from boatwright.rules.board import PLACES, Binding, Place
 from boatwright.rules.budget import NANO
-from boatwright.stages import bottles, tail
+from boatwright.stages import bottles, charging, tail
 from boatwright.stages.house import House
 from boatwright.stages.solo_records import Records
 from boatwright.values.execution import ExecutionView
@@ -220,7 +220,7 @@ def _payer(open_: Sequence[WireSpec], account: str, repository: str, provider: s
     for spec in open_:
         if spec.bottle:
             return spec.payer
-    bottle = "" if provider == registry.BUILTIN else slug
+    bottle = "" if provider == registry.BUILTIN else charging.account_of(account, slug)
     return Payer(account, repository, provider, bottle)
 
 

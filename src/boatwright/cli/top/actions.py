@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from boatwright import errors
-from boatwright.intake import asks, caps, commands, solo
+from boatwright.intake import asks, cuts, solo
+from boatwright.intake.cuts import Done
 from boatwright.stages.board import Row
 from boatwright.stages.house import House
 from boatwright.values.asking import Ask, AskKind
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.usage import Cap
 from boatwright.workflows.engine import Engine
 
@@ -38,38 +39,43 @@ class HouseActions:
         self._house, self._engine, self._by = house, engine, by
 
     async def cut(self, row: Row) -> str:
-        done = await caps.cut(self._house, row.slug)
+        done = await self._cut(row, CutPolicy.CUTOFF)
         return (
             f"{row.slug} is cut: {done.wires} open wires, and every one after them; raise its budget to go on"
         )
 
     async def freeze(self, row: Row) -> str:
-        if not row.alone:
-            raise errors.Conflict(
-                f"{row.slug} is frozen when its execution parks: cut it, and it does",
-                subject=row.slug,
-                next_moves=(f"boatwright cut {row.account}",),
-            )
-        await solo.freeze(self._house, row.slug)
-        return f"{row.slug} is frozen"
+        """A bottle by itself is frozen and no more; an execution's is cut besides, else its turn would thaw it."""
+        if row.alone:
+            await solo.freeze(self._house, row.slug)
+            return f"{row.slug} is frozen"
+        done = await self._cut(row, CutPolicy.FREEZE)
+        return f"{row.slug} is cut, {self._and(done, 'kept as an archive')}; raise its budget to go on"
 
     async def kill(self, row: Row) -> str:
-        if row.alone:
-            existed = await solo.destroy(self._house, row.slug)
-            return f"{row.slug} is destroyed" if existed else f"there is no bottle {row.slug}"
-        await caps.cut(self._house, row.slug)
-        await commands.cancel(
-            self._house, self._engine, row.account, reason="killed by a person", by=self._by
-        )
-        return f"{row.account} is cut and told to stop for good{self._nobody()}"
+        done = await self._cut(row, CutPolicy.KILL)
+        return f"{row.slug} is cut, {self._and(done, 'torn down')}"
 
     async def raise_(self, row: Row, amount: str) -> str:
-        cap = Cap.parse(amount)
-        if row.alone:
-            cap = await solo.raise_budget(self._house, row.slug, cap)
-        else:
-            cap = await commands.raise_budget(self._house, self._engine, row.account, budget=cap, by=self._by)
-        return f"{row.slug} may spend {cap}"
+        raised = await cuts.raise_budget(
+            self._house, self._engine, self._named(row), Cap.parse(amount), by=self._by
+        )
+        return f"{row.slug} may spend {raised.cap}"
+
+    async def _cut(self, row: Row, policy: CutPolicy) -> Done:
+        return await cuts.cut(self._house, self._engine, self._named(row), policy, by=self._by)
+
+    def _named(self, row: Row) -> str:
+        return row.slug if row.alone else row.account
+
+    def _and(self, done: Done, what: str) -> str:
+        """What the policy asks besides is done by who works on it; where nobody does, by the next worker."""
+        if done.carried_out:
+            return f"and {what}"
+        nobody = (
+            "" if self._engine.has_worker() else "; where it runs nowhere, boatwright worker carries it out"
+        )
+        return f"and will be {what} by who works on it{nobody}"
 
     async def answer(self, ask: Ask, text: str) -> str:
         kind, other = ask.wish.kind, text.strip() or None
@@ -90,6 +96,3 @@ class HouseActions:
     async def refuse(self, ask: Ask, why: str) -> str:
         done = await asks.refuse(self._house, ask.id, why, by=self._by)
         return f"{done.id} is refused"
-
-    def _nobody(self) -> str:
-        return "" if self._engine.has_worker() else "; no worker is alive: boatwright worker carries it out"

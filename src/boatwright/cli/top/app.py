@@ -300,11 +300,11 @@ class TopApp(App[None]):
     async def action_kill(self) -> None:
         row = self.selected
         what = (
-            "Kill {slug}?\n\nIts agent is stopped, and the bottle with everything in it is destroyed. It cannot be "
-            "resumed; the bill stays."
+            "Kill {slug}?\n\nIts wire is cut, its agent is stopped where it stands, and the bottle's directories go. What "
+            "was saved last stays until boatwright bottle destroy."
             if row is not None and row.alone
-            else "Kill {slug}?\n\nIts wire is cut, its execution is cancelled and its bottle destroyed. What is "
-            "delivered stays."
+            else "Kill {slug}?\n\nIts wire is cut, its agent is stopped where it stands, and its bottle goes. Its execution "
+            "parks and keeps the last saved step; raise its budget to go on from there."
         )
         await self._confirmed("killing", what, self._actions.kill)
 
