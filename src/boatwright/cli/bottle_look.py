@@ -15,12 +15,12 @@ from boatwright.bottle.telling import Lines
 from boatwright.cli import common
 from boatwright.cli.safe import one_line
 from boatwright.intake import solo as intake
+from boatwright.rules import board
 from boatwright.stages import solo, solo_log
 from boatwright.stages.house import House
 from boatwright.values.solo import Solo, SoloState
 
 Slug = Annotated[str, typer.Argument(help="The bottle.")]
-INTERRUPTED = "interrupted"
 
 
 def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> int:
@@ -72,11 +72,7 @@ def _shown(row: Mapping[str, object]) -> str:
 
 def state(house: House, record: Solo) -> str:
     """What people see: a bottle that says it runs, and that nobody holds, was cut off by a kill."""
-    if intake.records(house).held(record.slug):
-        return SoloState.RUNNING
-    if record.state in {SoloState.STARTING, SoloState.RUNNING}:
-        return INTERRUPTED
-    return record.state
+    return board.seen(record.state, held=intake.records(house).held(record.slug))
 
 
 def logs(

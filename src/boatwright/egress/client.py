@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from boatwright.egress.cuts import Cuts
 from boatwright.egress.detour import DETOUR
 from boatwright.egress.registries import Registries
 from boatwright.egress.spec import Detour, Upstream, WireSpec, to_json
+from boatwright.egress.survey import Survey
 from boatwright.egress.upstream import open_unix
 from boatwright.egress.wires import Denial, Wires
 from boatwright.rules.destinations import Network
@@ -181,6 +182,14 @@ class WireClient:
                 return {"running": True, **await proxy.order({"do": "status"})}
         except _Away:
             return {"running": False, "wires": []}
+
+    def opened(self) -> Sequence[WireSpec]:
+        """Every open wire, as its row says it. Asks no proxy: the rows outlive one that was killed."""
+        return self._rows().all()
+
+    def survey(self) -> Survey:
+        """Many payers at a glance, for those who look again and again."""
+        return Survey(self.budgets().database, wires.place(self._state))
 
     async def denials(self, wire: str) -> list[Denial]:
         """What a wire refused, counted by target."""

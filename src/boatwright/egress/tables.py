@@ -134,3 +134,6 @@ denials = Table(
     _text("at"),
 )
 """What a wire refused, counted per target so that nobody can fill a disk by asking again."""
+
+LATER = ("CREATE INDEX IF NOT EXISTS wire_denials_execution ON wire_denials (place, execution)",)
+"""Indexes that came after the first release: :meth:`Database.create` makes missing tables and looks no further."""

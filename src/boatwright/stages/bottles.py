@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 from boatwright import crash
 from boatwright.agents.protocol import Fitting
@@ -21,6 +22,11 @@ from boatwright.values.events import BottleCreated, BottleDestroyed, BottleFroze
 
 def slug_of(execution: str) -> str:
     return f"{execution}-agent"
+
+
+def log(house: House, execution: str) -> Path:
+    """Where what its agent says is kept until the bottle is destroyed."""
+    return house.state.logs / f"{slug_of(execution)}.log"
 
 
 async def of_agent(
@@ -119,6 +125,7 @@ async def destroy(context: Context, house: House, reason: str) -> bool:
         await house.backend.open(slug) is not None or last(await context.history(), BottleCreated) is not None
     )
     await let_go(house, slug)
+    log(house, context.execution).unlink(missing_ok=True)
     if existed:
         await context.emit(BottleDestroyed(slug=slug, reason=reason), key=f"bottle.destroyed:{context.turn}")
     return existed

@@ -12,7 +12,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -68,6 +68,14 @@ class Records:
         """Every bottle, the oldest first."""
         found = [self._read(path) for path in sorted(self._root.glob("*.json"))]
         return sorted((each for each in found if each), key=lambda each: (each.created, each.slug))
+
+    def files(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Each bottle's name and its record's file, unread: whoever looks often reads only what was replaced."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._root) as entries:
+            for entry in entries:
+                if entry.name.endswith(".json") and not entry.name.startswith("."):
+                    with contextlib.suppress(FileNotFoundError):
+                        yield entry.name.removesuffix(".json"), entry.stat()
 
     def find(self, slug: str) -> Solo | None:
         """The record of ``slug``; ``errors.BadInput`` when that is no name for a bottle."""

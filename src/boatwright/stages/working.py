@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,7 +26,17 @@ from boatwright.bottle.snapshot import SaveFailed
 from boatwright.git.mirror import Mirror
 from boatwright.rules import paths, prompts
 from boatwright.rules.composed import Composed
-from boatwright.stages import bottles, charging, cutting, ground, metering, sidecars, way_out, wiring
+from boatwright.stages import (
+    bottles,
+    charging,
+    cutting,
+    ground,
+    metering,
+    sidecars,
+    solo_log,
+    way_out,
+    wiring,
+)
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.stages.pinned import Pinned
@@ -85,8 +96,10 @@ async def work(
         await checkout.checkout(house.backend, bottle, mirror, commit=laid, base=asked.base)
         saving = _Saving(context, house, mirror, bottle, asked.base, round_, pinned)
         told = asked.with_note(pinned.told())
-        task = _task(context, here, provider, round_, told, fitting, bottle, wire, saving)
-        result = await cutting.supervised(house, view.id, bottle, provider.run(task))
+        with solo_log.kept(bottles.log(house, view.id), context.say) as say:
+            task = _task(context, here, provider, round_, told, fitting, bottle, wire, saving)
+            run = provider.run(dataclasses.replace(task, say=say))
+            result = await cutting.supervised(house, view.id, bottle, run)
         await saving.settle()
         return result, saving.commit
 
