@@ -13,6 +13,7 @@ from boatwright import errors
 from boatwright.config import secrets, strict_yaml
 from boatwright.config.policy import Block, Budget, NetworkPolicy, Pattern
 from boatwright.config.units import Bytes, NotEnforced, Seconds
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models as ModelList
 from boatwright.values.process import Limits
 from boatwright.values.usage import Cap, ModelRef
@@ -197,7 +198,7 @@ class Settings(Block):
     """The whole file; every key has a default, so that no file is a valid file."""
 
     budget: Budgets = Budgets()
-    shutdown: NotEnforced = None
+    shutdown: CutPolicy = CutPolicy.CUTOFF
     limits: LimitsSetting = LimitsSetting()
     network: NetworkSetting = NetworkSetting()
     models: Models = Models()

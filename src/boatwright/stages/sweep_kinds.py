@@ -156,8 +156,9 @@ class Solos(Plain):
 
     async def _thing(self, house: House, record: Solo) -> Thing | None:
         path = _records(house).path(record.slug)
-        bottle = None if record.state is SoloState.FROZEN else await house.backend.open(record.slug)
-        with suppress(FileNotFoundError):
+        with suppress(errors.Conflict, FileNotFoundError):  # what is written of it is broken; it went
+            frozen = record.state is SoloState.FROZEN
+            bottle = None if frozen else await house.backend.open(record.slug)
             size = await asyncio.to_thread(_size, bottle.workspace.parent) if bottle else 0
             return Thing(record.slug, size, _used(path), path)
         return None
