@@ -73,16 +73,6 @@ def state() -> Iterator[StateDir]:
 KINDS = {"bubblewrap": Bubblewrap, "container": Container}
 
 
-@pytest.fixture(scope="session")
-def containers() -> Iterator[str]:
-    """Why containers do not work here; empty where they do. Asked once, by starting one."""
-    root = Path(tempfile.mkdtemp(prefix="bwt-", dir="/tmp"))
-    root.chmod(0o711)
-    missing = Container(StateDir(root), clock=SystemClock(), ids=SystemIds()).missing()
-    yield f"no {missing[0].what}: {missing[0].why}" if missing else ""
-    shutil.rmtree(root)
-
-
 SHARED = {"test_archive", "test_exec", "test_lifecycle", "test_limits", "test_probes"}
 """The suite that every backend passes: what a bottle is, not how its walls are made."""
 

@@ -42,18 +42,28 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON docume
 
 
 def _report(house: House) -> dict[str, str]:
-    """What this host can do: the program that makes bottles, and how each limit is enforced."""
+    """What this host can do: the programs that make bottles, and how each limit is enforced."""
     report = {"release": house.release, "backend": house.backend.name}
     try:
-        report["bubblewrap"] = str(house.backend.bwrap.path)
+        report["bubblewrap"] = str(house.backend.bubblewrap.bwrap.path)
     except errors.MissingPart as missing:
         report["bubblewrap"] = f"missing: {missing}"
+    report["container"] = _containers(house)
     for limit in house.backend.capabilities():
         report[f"limit on {limit.limit}"] = f"{limit.strength}: {limit.by}"
     report |= keys.told(house)
     for agent in registry.PROGRAMS:
         report[f"agent {agent.name}"] = agent.state_of(house.environment)
     return report
+
+
+def _containers(house: House) -> str:
+    """The engine and its runtime, or what is missing: no failure where containers are not this host's choice."""
+    missing = house.backend.container.missing()
+    if missing:
+        return f"missing: {missing[0].what}. {missing[0].why}"
+    engine = house.backend.container.engine
+    return f"{engine.path}{f' with {engine.runtime}' if engine.runtime else ''}"
 
 
 def init(

@@ -44,6 +44,9 @@ def start(
     cwd: Annotated[
         bool, typer.Option("--cwd", help="Begin with the files of the repository here, as HEAD has them.")
     ] = False,
+    backend: Annotated[
+        str | None, typer.Option("--backend", help="What makes the bottle: bubblewrap or container.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done; leave no trace.")
     ] = False,
@@ -56,10 +59,10 @@ def start(
         raise errors.BadInput("--headless needs an agent", next_moves=("boatwright agent list",))
     ask = Ask(
         agent=agent or "", prompt=asked or "", cwd=Path.cwd(), bottles=tuple(bottle) if bottle else None, label=label,
-        color=color, budget=budget, model=model, copy_cwd=cwd,
+        color=color, budget=budget, model=model, copy_cwd=cwd, backend=backend,
     )  # fmt: skip
     with common.housed() as house:
-        house.require_bottle()
+        house.require_bottle(backend or "")
         if not headless:
             return bottle_terminal.start(house, ask, dry_run=dry_run)
         return common.wait(_dry(house, ask) if dry_run else _start(house, ask))

@@ -41,7 +41,7 @@ def lines(house: House, wanted: Wanted) -> list[tuple[str, str, str]]:
         *leaves,
         ("asked for", f"{draft.model}, {draft.budget}", ""),
         ("workspace", workspace(draft), ""),
-        ("backend", house.backend.name, ""),
+        ("backend", draft.backend or house.backend.name, ""),
     ]
 
 

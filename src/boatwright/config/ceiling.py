@@ -13,6 +13,7 @@ from boatwright import errors
 from boatwright.config import secrets, strict_yaml
 from boatwright.config.policy import Block, Budget, NetworkPolicy, Pattern
 from boatwright.config.units import Bytes, NotEnforced, Seconds
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models as ModelList
 from boatwright.values.process import Limits
 from boatwright.values.usage import Cap, ModelRef
@@ -178,6 +179,14 @@ class GitIdentity(Block):
         return f"{self.name} <{self.email}>"
 
 
+class ContainerSetting(Block):
+    """How containers are made, and from which images (patterns as ``registry.example/team/*``); none: from no image."""
+
+    engine: Literal["podman"] = "podman"
+    runtime: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9-]{0,62})?$")] = ""
+    images: tuple[Pattern, ...] = ()
+
+
 class Retention(Block):
     """Days ``boatwright gc`` keeps each kind after its execution ended; 0 keeps for ever."""
 
@@ -197,7 +206,7 @@ class Settings(Block):
     """The whole file; every key has a default, so that no file is a valid file."""
 
     budget: Budgets = Budgets()
-    shutdown: NotEnforced = None
+    shutdown: CutPolicy = CutPolicy.CUTOFF
     limits: LimitsSetting = LimitsSetting()
     network: NetworkSetting = NetworkSetting()
     models: Models = Models()
@@ -209,6 +218,14 @@ class Settings(Block):
     retention: Retention = Retention()
     gate_rounds: int = Field(default=MAX_GATE_ROUNDS, ge=1, le=MAX_GATE_ROUNDS)
     agent: Name | None = None
+    backend: Literal["bubblewrap", "container"] = "bubblewrap"
+    container: ContainerSetting = ContainerSetting()
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """What a repository may choose from: the host's own, and containers where a ``container`` block is written."""
+        also = ("container",) if "container" in self.model_fields_set else ()
+        return tuple(dict.fromkeys((self.backend, *also)))
 
     @property
     def model(self) -> str | None:

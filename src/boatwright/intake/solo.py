@@ -15,6 +15,7 @@ from typing import get_args
 from boatwright import errors
 from boatwright.agents import registry
 from boatwright.agents.protocol import Host, Provider
+from boatwright.bottle.backends import registry as registry_of_backends
 from boatwright.bottle.terminal import Terminal
 from boatwright.config.effective import ENVIRONMENT, FLAG, Flags
 from boatwright.config.manifest import Color
@@ -25,7 +26,7 @@ from boatwright.git.mirror import Mirror
 from boatwright.git.remote import Remote
 from boatwright.intake import logins, request
 from boatwright.rules import labels, naming
-from boatwright.stages import ground, manifests, solo, solo_log, working
+from boatwright.stages import cutting, ground, manifests, solo, solo_cut, solo_log, working
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.stages.logins import of_program
@@ -35,7 +36,6 @@ from boatwright.values.solo import Solo, SoloState
 from boatwright.values.usage import Cap
 
 PROMPT_CAP = 256_000
-BACKENDS = ("bubblewrap",)
 
 Say = Callable[[str], None]
 
@@ -55,6 +55,7 @@ class Ask:
     budget: str | None = None
     model: str | None = None
     copy_cwd: bool = False
+    backend: str | None = None
     terminal: bool = False
     """Whether it works at a terminal, with no prompt."""
 
@@ -85,24 +86,36 @@ def records(house: House) -> Records:
 
 
 def refuse_backend(name: str | None) -> None:
-    if name is not None and name not in BACKENDS:
-        raise errors.BadInput(
-            f"the backend '{name}' is not in this release; there is: {', '.join(BACKENDS)}",
-            subject=name,
-            next_moves=("leave backend_name out",),
+    if name is not None:
+        registry_of_backends.refuse_unknown(name)
+
+
+def refuse_another(record: Solo, name: str | None) -> None:
+    """A bottle stays with the backend that made it."""
+    refuse_backend(name)
+    own = record.backend or registry_of_backends.BUBBLEWRAP
+    if name is not None and name != own:
+        raise errors.Refused(
+            f"the bottle '{record.slug}' was made by the backend {own}, and goes on there",
+            subject=record.slug,
+            next_moves=("leave the backend out", "start a new bottle with the other one"),
         )
 
 
 async def look(house: House, ask: Ask, *, dry: bool = False) -> Wanted:
     """What would be begun. ``dry``: what must be fetched or copied to see it goes away again."""
     _refuse_words(ask)
+    refuse_backend(ask.backend)
     with scratch() if dry else contextlib.nullcontext(house.state) as place:
         repository, mirror, commit = await asyncio.to_thread(_repository, ask.cwd, place, ask.copy_cwd)
-        flags = Flags(model=ask.model, agent=ask.agent, bottles=ask.bottles, budget=ask.budget)
+        flags = Flags(
+            model=ask.model, agent=ask.agent, bottles=ask.bottles, budget=ask.budget, backend=ask.backend
+        )
         here = await ground.untested(
             house, mirror, commit, flags, files=ask.copy_cwd, environment=house.environment
         )
         held = here.effective
+        await asyncio.to_thread(house.require_bottle, held.backend)
         request.refuse_empty(held.budget, ask.budget)
         agent, models, login = _chosen(house, here)
         if ask.terminal:
@@ -113,7 +126,7 @@ async def look(house: House, ask: Ask, *, dry: bool = False) -> Wanted:
         model=str(models), budget=held.budget, color=ask.color or here.composed.color, repository=repository,
         source=mirror.source if mirror else "", commit=commit, copied=ask.copy_cwd,
         setup_command=here.setup_line if held.sources["setup_command"] in {FLAG, ENVIRONMENT} else None,
-        created=house.clock.now(), terminal=ask.terminal,
+        backend=held.backend, created=house.clock.now(), terminal=ask.terminal,
     )  # fmt: skip
     label = ask.label or here.composed.agent
     labels.refuse(label)
@@ -165,6 +178,7 @@ async def resume(
     prompt: str,
     *,
     budget: str | None = None,
+    backend: str | None = None,
     say: Say,
     begun: Callable[[Solo], None],
     terminal: Terminal | None = None,
@@ -173,7 +187,7 @@ async def resume(
     if terminal is None:
         refuse_prompt(prompt)
     known = records(house)
-    known.get(slug)
+    refuse_another(known.get(slug), backend)
     with await asyncio.to_thread(known.hold, slug) as hold:
         record = known.get(slug)
         if budget is not None:
@@ -181,6 +195,9 @@ async def resume(
             request.refuse_empty(cap, budget)
             record = await asyncio.to_thread(known.write, record.model_copy(update={"budget": cap}))
             await asyncio.to_thread(_set_cap, house, record)
+            await asyncio.to_thread(house.wire.cuts().lift, record.account)
+        record = await solo_cut.finish(house, record)  # what a kill left half done
+        await _refuse_cut(house, record)
         return await _work(house, hold, record, prompt, say, begun, terminal)
 
 
@@ -196,10 +213,22 @@ async def _work(
             tell(_heading(house, now, "at a terminal" if terminal else prompt))
 
         try:
-            return await solo.work(house, hold, record, prompt, say=tell, begun=begins, terminal=terminal)
+            ended = await solo.work(house, hold, record, prompt, say=tell, begun=begins, terminal=terminal)
         except errors.BoatwrightError as error:  # raised deep inside, where executions are all there is
             error.next_moves = tuple(move for move in error.next_moves if "EXECUTION" not in move)
             raise
+        return await solo_cut.finish(house, ended)
+
+
+async def _refuse_cut(house: House, record: Solo) -> None:
+    """What a person cut goes on after a raise alone; an empty budget is asked again."""
+    cut = await cutting.go_on(house, record.account)
+    if cut is not None:
+        raise errors.BudgetExhausted(
+            cut.sentence,
+            subject=record.slug,
+            next_moves=(f"boatwright budget raise {record.slug} 5usd",),
+        )
 
 
 async def freeze(house: House, slug: str) -> Solo:

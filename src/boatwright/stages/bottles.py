@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from boatwright import crash
 from boatwright.agents.protocol import Fitting
@@ -10,7 +11,7 @@ from boatwright.bottle import snapshot
 from boatwright.bottle.environment import Prepared
 from boatwright.bottle.protocol import Bottle, BottleSpec
 from boatwright.git.mirror import Mirror
-from boatwright.stages import environments
+from boatwright.stages import environments, roots
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House, last
 from boatwright.stages.way_out import WayOut
@@ -31,12 +32,14 @@ async def of_agent(
     spec = spec_of(house, slug, here, prepared, fitting, way)
     frozen = await _frozen(context, slug)
     if frozen is not None and await house.backend.open(slug) is None:
+        # Where it was made, whatever the settings say by now: an archive is of its backend.
+        spec = replace(spec, backend=await _made_by(context, slug) or spec.backend)
         bottle = await house.backend.thaw(spec, house.ledger.artifacts.path(frozen))
         await context.emit(BottleThawed(slug=slug, archive=frozen), key=f"t{context.turn}:bottle.thawed")
         return bottle
     bottle = await house.backend.create(spec)
     crash.point("bottle.created")
-    created = BottleCreated(slug=slug, backend=house.backend.name, purpose="agent", limits={})
+    created = BottleCreated(slug=slug, backend=bottle.spec.backend, purpose="agent", limits={})
     await context.emit(created, key=f"bottle.created:{slug}")
     return bottle
 
@@ -45,11 +48,14 @@ def spec_of(
     house: House, slug: str, here: Ground, prepared: Prepared, fitting: Fitting, way: WayOut
 ) -> BottleSpec:
     """An agent's bottle: what the repository is set up with, what the agent's program needs, its way out."""
+    roots.refuse_unwired(prepared.root, way)
     return BottleSpec(
         slug=slug,
         purpose="agent",
         limits=here.effective.limits,
         wire=way.wire,
+        backend=prepared.root.backend,
+        image=prepared.root.image,
         binds=(*prepared.binds, *fitting.binds, *way.binds),
         environment={
             **here.composed.environment,
@@ -58,6 +64,12 @@ def spec_of(
             **prepared.environment(house.backend.toolchain.path),
         },
     )
+
+
+async def _made_by(context: Context, slug: str) -> str:
+    """The backend that made the bottle first; empty: nobody says."""
+    made = (event.payload for event in await context.history())
+    return next((each.backend for each in made if isinstance(each, BottleCreated) and each.slug == slug), "")
 
 
 async def _frozen(context: Context, slug: str) -> str | None:

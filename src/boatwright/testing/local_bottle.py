@@ -63,6 +63,7 @@ class LocalBottle:
         separate_stdout: bool = False,
         on_output: OnOutput | None = None,
         terminal: Terminal | None = None,
+        tools: bool = False,
     ) -> ExecResult:
         """As ``Bottle.exec``; ``/workspace`` and ``/home/agent`` in ``argv`` stand for the two
         directories.

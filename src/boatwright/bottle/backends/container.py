@@ -108,6 +108,7 @@ class Container(HostBackend):
             forwarder=FORWARDER_SOURCE.encode() if wired else None,
             grouped=self.groups.has("memory") and self.groups.has("pids"),
             command=task.argv,
+            image="" if task.tools else place.spec.image,
         )
 
     def start(self, place: Place, task: Task, streams: Streams) -> Run:

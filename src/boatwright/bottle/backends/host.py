@@ -44,6 +44,7 @@ class Task:
     limits: Limits | None = None
     binds: tuple[Bind, ...] = ()
     capabilities: tuple[str, ...] = ()
+    tools: bool = False
 
 
 class HostBottle:
@@ -108,6 +109,7 @@ class HostBottle:
         terminal: Terminal | None = None,
         sink: Callable[[bytes], None] | None = None,
         capabilities: Sequence[str] = (),
+        tools: bool = False,
     ) -> ExecResult:
         """Run ``argv`` inside until its whole tree is gone; see ``protocol.Bottle``.
 
@@ -120,7 +122,7 @@ class HostBottle:
         if terminal is not None:
             argv, binds = self._controlling(terminal, argv, binds)
         shown, notes = mounts.possible((*self.spec.binds, *binds), self.workspace, self.home)
-        task = Task(tuple(argv), cwd, environment or {}, limits, shown, tuple(capabilities))
+        task = Task(tuple(argv), cwd, environment or {}, limits, shown, tuple(capabilities), tools)
         execution = self._backend.execution(self._place, self._backend.start(self._place, task, streams))
         written = (bind.source for bind in shown if bind.writable)
         self._executions.add(execution)
@@ -227,7 +229,7 @@ class HostBackend(abc.ABC):
 
     async def create(self, spec: BottleSpec) -> HostBottle:
         check_slug(spec.slug)
-        place = await asyncio.to_thread(self._store.make, spec)
+        place = await asyncio.to_thread(self._store.make, dataclasses.replace(spec, backend=self.name))
         if spec.wire is not None:
             self._give_wire(spec.wire, place)
         return self._remember(place)
@@ -235,7 +237,19 @@ class HostBackend(abc.ABC):
     async def open(self, slug: str) -> HostBottle | None:
         check_slug(slug)
         place = await asyncio.to_thread(self._store.read, slug)
+        if place is not None and made_by(place) != self.name:
+            raise errors.Refused(
+                f"the bottle {slug} was made by the backend {made_by(place)}; this is {self.name}",
+                subject=slug,
+                next_moves=(f"open it with the backend {made_by(place)}",),
+            )
         return None if place is None else self._remember(place)
+
+    async def owner(self, slug: str) -> str:
+        """The name of the backend that made the bottle; empty where there is none of that name."""
+        check_slug(slug)
+        place = await asyncio.to_thread(self._store.read, slug)
+        return "" if place is None else made_by(place)
 
     async def list(self) -> Sequence[str]:
         """The slugs of all bottles of this state directory."""
@@ -324,6 +338,11 @@ class HostBackend(abc.ABC):
             known = self._bottles[place.spec.slug] = self._bottle(place)
         known.renew(place)
         return known
+
+
+def made_by(place: Place) -> str:
+    """Before bottles wrote down who made them there was one backend."""
+    return place.spec.backend or "bubblewrap"
 
 
 def check_slug(slug: str) -> str:
