@@ -62,7 +62,9 @@ async def test_it_works_alone_is_frozen_and_goes_on_with_its_own_session(
     assert first.session and await made(yard, "alone") == "one\n"
     frozen = await solo.freeze(yard.house, "alone")
     assert frozen.archive and await yard.house.backend.open("alone") is None
-    os.kill((await yard.house.wire.status())["pid"], signal.SIGKILL)  # the proxy; and a process of its own goes on:
+    os.kill(
+        (await yard.house.wire.status())["pid"], signal.SIGKILL
+    )  # the proxy; and a process of its own goes on:
     house = House.open(state=yard.house.state, environment={**os.environ}, producer="again")
     again = await solo.resume(house, "alone", "And more", say=quiet, begun=quiet)
     house.close()
