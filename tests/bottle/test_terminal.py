@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from boatwright import errors
+from boatwright.bottle.backends.container import Container
 from boatwright.bottle.terminal import WAITING, Size, Terminal
+from boatwright.config.paths import StateDir
+from boatwright.values.clock import SystemClock, SystemIds
 
 LOOK = """
 import fcntl, os, signal, sys, termios
@@ -91,6 +98,12 @@ async def test_what_nobody_reads_is_not_taken_for_ever() -> None:
     assert 0 < taken * 100_000 <= WAITING + 200_000
     os.close(attributes)
     terminal.close()
+
+
+def test_containers_say_that_they_have_none(tmp_path: Path) -> None:
+    backend = Container(StateDir(tmp_path), clock=SystemClock(), ids=SystemIds())
+    with pytest.raises(errors.BadInput, match="the backend 'container' has no terminals"):
+        backend.refuse_no_terminals()
 
 
 def test_a_size_is_held_between_what_can_be_drawn_in() -> None:

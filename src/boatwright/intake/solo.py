@@ -120,6 +120,7 @@ async def look(house: House, ask: Ask, *, dry: bool = False) -> Wanted:
         agent, models, login = _chosen(house, here)
         if ask.terminal:
             solo.refuse_no_screen(agent)
+            house.backend.of(held.backend).refuse_no_terminals()
         await asyncio.to_thread(agent.fit, _host(house, place))
     draft = Solo(
         slug="", account="", agent=here.composed.agent, provider=here.composed.provider, bottles=ask.bottles,

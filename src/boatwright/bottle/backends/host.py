@@ -136,12 +136,7 @@ class HostBottle:
         self, terminal: Terminal, argv: Sequence[str], binds: Sequence[Bind]
     ) -> tuple[Sequence[str], Sequence[Bind]]:
         """What has ``argv`` control the terminal, whose inner end becomes the bottle's own."""
-        if not self._backend.terminals:
-            raise errors.BadInput(
-                f"the backend '{self.backend}' has no terminals: it hands pipes through",
-                subject=self.backend,
-                next_moves=('--headless --prompt "…"',),
-            )
+        self._backend.refuse_no_terminals()
         if os.geteuid() == 0:
             os.fchown(terminal.inner, self.uid, -1)
         python = self._backend.toolchain.python or "python3"
@@ -222,6 +217,15 @@ class HostBackend(abc.ABC):
     @abc.abstractmethod
     def start(self, place: Place, task: Task, streams: Streams) -> Run:
         """One program of the bottle at ``place`` behind this backend's walls, ready to be started."""
+
+    def refuse_no_terminals(self) -> None:
+        """``errors.BadInput`` where a program behind these walls cannot have a terminal of its own."""
+        if not self.terminals:
+            raise errors.BadInput(
+                f"the backend '{self.name}' has no terminals: it hands pipes through",
+                subject=self.name,
+                next_moves=('--headless --prompt "…"', "--backend bubblewrap"),
+            )
 
     def capabilities(self) -> Sequence[Enforced]:
         """Which limits are hard on this host and which are sampled."""
