@@ -10,7 +10,7 @@ ARGS ?=
 AGENTS ?= claude codex pi
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-packages test-agents test-model agents chaos bench bench-peers check format docs lock dist clean
+.PHONY: help setup demo test test-packages test-agents test-model agents chaos overshoot bench bench-peers check format docs lock dist clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -41,6 +41,9 @@ agents: ## the same with every agent there is: some 3 GB from npm and pip
 chaos: setup ## kill everything at every crash point, print the table, keep it in docs/chaos.md
 	$(BIN)/python tools/chaos.py
 	$(PYTEST) -m chaos --ignore=tests/chaos $(ARGS)
+
+overshoot: setup ## 10,000 random trials of the budgets on SQLite and on PostgreSQL: callers, kills, clocks; no cap is passed
+	$(BIN)/python -m boatwright.testing.overshoot $(ARGS)
 
 bench: setup ## ratios against limits measured in the same run
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -114,7 +114,7 @@ def gc(
     ] = None,
     kind: Annotated[
         list[str] | None,
-        typer.Option("--kind", help="This kind alone; again for more. One it knows not lists all."),
+        typer.Option("--kind", help="Only this kind; again for more."),
     ] = None,
 ) -> int:
     """Remove what nothing names any more: old artifacts, environments, mirrors, copies of programs, bottles of

@@ -23,6 +23,7 @@ from boatwright.cli import (
     issue,
     plan,
     pr,
+    replay,
     show,
     wire,
 )
@@ -56,6 +57,7 @@ app.command("cancel")(control.cancel)
 app.command("resume")(control.resume)
 app.command("retry")(control.retry)
 app.command("cut")(wire.cut)
+app.command("replay")(replay.replay)
 app.command("gc")(admin.gc)
 app.command("doctor")(admin.doctor)
 app.command("worker")(control.worker)

@@ -50,7 +50,7 @@ def _row(house: House, record: Solo) -> dict[str, object]:
         "model": record.model,
         "color": record.color,
         "terminal": record.terminal,
-        "budget": str(record.budget),
+        "budget": str(house.wire.budgets().cap("execution", record.account)),
         "account": record.account,
         "usd": sum((call.usd for call in calls), start=Decimal(0)),
         "tokens": sum(call.usage.tokens for call in calls),
@@ -156,9 +156,10 @@ def tell(house: House, record: Solo) -> int:
         raise errors.Conflict(f"the bottle '{record.slug}' ended without a word", subject=record.slug)
     rows = house.wire.budgets().usage(record.account)
     tokens, usd = sum(row.usage.tokens for row in rows), sum((row.usd for row in rows), start=Decimal(0))
+    cap = house.wire.budgets().cap("execution", record.account)
     common.say("")
     common.say(": ".join(filter(None, (end.stop, end.detail or end.summary))))
-    common.say(f"cost: {tokens:,} tokens, {usd:.4f} USD in {len(rows)} calls (cap {record.budget})")
+    common.say(f"cost: {tokens:,} tokens, {usd:.4f} USD in {len(rows)} calls (cap {cap})")
     common.moves(end.moves)
     if solo.exit_code(end) == 0:
         common.moves(

@@ -16,6 +16,7 @@ from boatwright import errors
 from boatwright.config import strict_yaml
 from boatwright.config.environment import Environment, Wish
 from boatwright.config.units import Bytes, NotEnforced, Seconds
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import ELSEWHERE, Models
 from boatwright.values.usage import Cap
 
@@ -174,6 +175,7 @@ class Policy(Block):
     proof: ProofPolicy = ProofPolicy()
     limits: LimitsPolicy = LimitsPolicy()
     budget: Budget | None = None
+    shutdown: CutPolicy | None = None
     model: Line | None = None
     agent: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")] | None = None
 

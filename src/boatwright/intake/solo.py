@@ -26,7 +26,7 @@ from boatwright.git.mirror import Mirror
 from boatwright.git.remote import Remote
 from boatwright.intake import logins, request
 from boatwright.rules import labels, naming
-from boatwright.stages import ground, manifests, solo, solo_log, working
+from boatwright.stages import cutting, ground, manifests, solo, solo_cut, solo_log, working
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.stages.logins import of_program
@@ -195,6 +195,9 @@ async def resume(
             request.refuse_empty(cap, budget)
             record = await asyncio.to_thread(known.write, record.model_copy(update={"budget": cap}))
             await asyncio.to_thread(_set_cap, house, record)
+            await asyncio.to_thread(house.wire.cuts().lift, record.account)
+        record = await solo_cut.finish(house, record)  # what a kill left half done
+        await _refuse_cut(house, record)
         return await _work(house, hold, record, prompt, say, begun, terminal)
 
 
@@ -210,10 +213,22 @@ async def _work(
             tell(_heading(house, now, "at a terminal" if terminal else prompt))
 
         try:
-            return await solo.work(house, hold, record, prompt, say=tell, begun=begins, terminal=terminal)
+            ended = await solo.work(house, hold, record, prompt, say=tell, begun=begins, terminal=terminal)
         except errors.BoatwrightError as error:  # raised deep inside, where executions are all there is
             error.next_moves = tuple(move for move in error.next_moves if "EXECUTION" not in move)
             raise
+        return await solo_cut.finish(house, ended)
+
+
+async def _refuse_cut(house: House, record: Solo) -> None:
+    """What a person cut goes on after a raise alone; an empty budget is asked again."""
+    cut = await cutting.go_on(house, record.account)
+    if cut is not None:
+        raise errors.BudgetExhausted(
+            cut.sentence,
+            subject=record.slug,
+            next_moves=(f"boatwright budget raise {record.slug} 5usd",),
+        )
 
 
 async def freeze(house: House, slug: str) -> Solo:

@@ -30,7 +30,7 @@ from boatwright.bottle.terminal import Terminal
 from boatwright.config.effective import DEFAULT, Flags
 from boatwright.git.mirror import Mirror
 from boatwright.rules import paths, prompts
-from boatwright.stages import bottles, environments, ground, working
+from boatwright.stages import bottles, cutting, environments, ground, working
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.stages.solo_records import Hold, Records
@@ -38,6 +38,12 @@ from boatwright.stages.way_out import WayOut
 from boatwright.values.solo import Solo, SoloEnd, SoloState
 
 ATTENDED_SECONDS = 86_400.0
+_ANEW = frozenset({SoloState.STARTING, SoloState.KILLED})
+"""States without a workspace: one is laid out."""
+TORN_DOWN = (
+    "You were stopped, and your workspace was taken away: it begins anew, without what you did in it. Look before you "
+    "go on."
+)
 ASKED_TO_STOP, ERROR = "stopped", "error"
 """Ends of a run beside those an agent has (``agents.protocol.Stop``)."""
 _EXITS = {Stop.FINISHED: 0, Stop.FAILED: 1, ASKED_TO_STOP: errors.Stopped.exit_code, ERROR: 1}
@@ -51,6 +57,8 @@ class Account:
     repository: str
     provider: str
     model: str
+    recorded: bool = False
+    replays: str = ""
 
 
 def account(record: Solo) -> Account:
@@ -133,11 +141,11 @@ class _Run:
         house, record = self._house, self.record
         prepared = await environments.for_bottle(house, account(record), mirror, here, self._say)
         spec = bottles.spec_of(house, record.slug, here, prepared, fitting, way)
-        if record.state in {SoloState.FROZEN, SoloState.STARTING}:
+        if record.state in {SoloState.FROZEN, *_ANEW}:
             await bottles.let_go(house, record.slug)  # what a kill left half made, or half let go
         if record.state is SoloState.FROZEN:
             return await house.backend.thaw(spec, house.ledger.artifacts.path(record.archive))
-        if record.state is not SoloState.STARTING and await house.backend.open(record.slug) is None:
+        if record.state not in _ANEW and await house.backend.open(record.slug) is None:
             raise errors.NotFound(
                 f"the directories of the bottle '{record.slug}' are gone",
                 subject=record.slug,
@@ -145,7 +153,7 @@ class _Run:
             )
         bottle = await house.backend.create(spec)
         await bottle.stop()  # what a process that was killed left running in it
-        if record.state is SoloState.STARTING and mirror is not None:
+        if record.state in _ANEW and mirror is not None:
             await checkout.checkout(house.backend, bottle, mirror, commit=record.commit)
         return bottle
 
@@ -157,7 +165,9 @@ class _Run:
         asked = (*record.prompts, *new)
         known = record.session if provider.wired else record.transcript
         told = [(await house.read(each)).decode() for each in asked[record.heard if known else 0 :]]
-        if was_interrupted(record) and known:
+        if record.state is SoloState.KILLED and known:
+            told.insert(0, TORN_DOWN)
+        elif was_interrupted(record) and known:
             told.insert(0, INTERRUPTED)
         saved = await house.read(known) if known else None
         at_terminal = self._terminal is not None
@@ -188,7 +198,11 @@ class _Run:
     async def _ended(self, provider: Provider, task: Task) -> Solo:
         """Run the agent; however it ends, the record says so."""
         try:
-            result = await provider.run(task)
+            result = await cutting.supervised(
+                self._house, self.record.account, task.bottle, provider.run(task)
+            )
+        except errors.BudgetExhausted as cut:
+            return self._end(Stop.BUDGET, str(cut), _raised(self.record.slug))
         except asyncio.CancelledError:
             self._end(ASKED_TO_STOP, "it was stopped before it was done")
             raise
@@ -266,9 +280,16 @@ def _moves(slug: str, result: RoundResult) -> tuple[str, ...]:
     if result.stop is Stop.FINISHED:
         return ()
     again = f'boatwright bottle resume {slug} --headless --prompt "…"'
-    more = f"{again} --budget 10usd" if result.stop is Stop.BUDGET else again
     own = (move for move in result.moves if "EXECUTION" not in move)
-    return tuple(dict.fromkeys((*own, more)))
+    more = _raised(slug) if result.stop is Stop.BUDGET else (again,)
+    return tuple(dict.fromkeys((*own, *more)))
+
+
+def _raised(slug: str) -> tuple[str, ...]:
+    return (
+        f"boatwright budget raise {slug} 10usd",
+        f'boatwright bottle resume {slug} --headless --prompt "…"',
+    )
 
 
 async def _nothing() -> None:
@@ -287,8 +308,9 @@ async def freeze(house: House, record: Solo) -> Solo:
     slug = record.slug
     if record.state is not SoloState.FROZEN:
         if record.state is SoloState.STARTING or await house.backend.open(slug) is None:
+            why = "it was torn down" if record.state is SoloState.KILLED else "its agent has not begun"
             raise errors.Conflict(
-                f"there is nothing in the bottle '{slug}' to freeze: its agent has not begun",
+                f"there is nothing in the bottle '{slug}' to freeze: {why}",
                 subject=slug,
                 next_moves=(f"boatwright bottle destroy {slug}",),
             )
@@ -300,10 +322,20 @@ async def freeze(house: House, record: Solo) -> Solo:
     return record
 
 
+async def tear_down(house: House, record: Solo) -> Solo:
+    """Its processes and directories go, and its archive is forgotten; record, session and bill stay."""
+    await close_wires(house, record)
+    await bottles.let_go(house, record.slug)
+    gone = record.model_copy(update={"state": SoloState.KILLED, "archive": ""})
+    return await asyncio.to_thread(Records(house.state, house.clock).write, gone)
+
+
 async def destroy(house: House, record: Solo) -> None:
     """Everything of it goes, the record last: killed on the way, it can be destroyed again. The bill stays."""
     with contextlib.suppress(errors.StoreUnavailable):
         await close_wires(house, record)
     await bottles.let_go(house, record.slug)
-    await asyncio.to_thread(house.wire.budgets().set_cap, "execution", record.account, None)
+    for scope in ("execution", "bottle"):
+        await asyncio.to_thread(house.wire.budgets().set_cap, scope, record.account, None)
+    await asyncio.to_thread(house.wire.cuts().lift, record.account)
     await asyncio.to_thread(Records(house.state, house.clock).remove, record.slug)

@@ -73,9 +73,11 @@ def _before(house: House, kind: Kind, older_than: timedelta | None, *, named: bo
     """Before when a thing of this kind may go; None: never. What belongs to a person goes by its retention, or where
     its kind is asked for by name.
     """
-    days: int = getattr(house.settings.retention, kind.retention) if kind.retention else 1
     if older_than is not None and (named or not kind.personal):
         return house.clock.now() - max(older_than, FLOOR)
+    if not kind.retention:
+        return house.clock.now() - FLOOR
+    days: int = getattr(house.settings.retention, kind.retention)
     return house.clock.now() - max(timedelta(days=days), FLOOR) if days else None
 
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from boatwright import errors
 from boatwright.bottle import environment, shelf, store
+from boatwright.egress import tape
 from boatwright.git import mirror as mirrors
 from boatwright.stages import environments, solo
 from boatwright.stages.house import House
@@ -156,8 +157,9 @@ class Solos(Plain):
 
     async def _thing(self, house: House, record: Solo) -> Thing | None:
         path = _records(house).path(record.slug)
-        bottle = None if record.state is SoloState.FROZEN else await house.backend.open(record.slug)
-        with suppress(FileNotFoundError):
+        with suppress(errors.Conflict, FileNotFoundError):  # what is written of it is broken; it went
+            frozen = record.state is SoloState.FROZEN
+            bottle = None if frozen else await house.backend.open(record.slug)
             size = await asyncio.to_thread(_size, bottle.workspace.parent) if bottle else 0
             return Thing(record.slug, size, _used(path), path)
         return None
@@ -215,6 +217,25 @@ class Programs(Plain):
 
 
 _COPIES = ("program-", "inside-", ".program-", ".inside-", _GONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Tapes(Plain):
+    """Tapes of executions that are over, and of bottles outside any, by their last line."""
+
+    async def unneeded(self, house: House, before: datetime) -> Sequence[Thing]:
+        live = await asyncio.to_thread(_live, house)
+        found = await asyncio.to_thread(tape.kept, house.state.tapes)
+        return [
+            Thing(each.execution, each.bytes, each.written, house.state.tapes / each.execution)
+            for each in found
+            if each.written < before and each.execution not in live
+        ]
+
+    async def remove(self, house: House, thing: Thing, before: datetime) -> bool:
+        if thing.name in await asyncio.to_thread(_live, house):
+            return False
+        return await asyncio.to_thread(tape.remove, house.state.tapes, thing.name, before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +351,7 @@ KINDS: tuple[Kind, ...] = (
     Artifacts("reports", "reports", kinds=("report", "plan", "diff", "pack")),
     Artifacts("logs", "logs", kinds=("log", "output")),
     Artifacts("freezes", "freezes", kinds=("freeze",)),
+    Tapes("tapes", "tapes"),
     Environments("environments", "environments"),
     Programs("programs", "programs"),
     Mirrors("mirrors", "mirrors"),

@@ -25,7 +25,7 @@ from boatwright.bottle.snapshot import SaveFailed
 from boatwright.git.mirror import Mirror
 from boatwright.rules import paths, prompts
 from boatwright.rules.composed import Composed
-from boatwright.stages import bottles, ground, metering, sidecars, way_out, wiring
+from boatwright.stages import bottles, charging, cutting, ground, metering, sidecars, way_out, wiring
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.stages.pinned import Pinned
@@ -72,6 +72,7 @@ async def work(
     """The round's result and the commit of its last saved step."""
     if round_.step:  # a kill between an event and its ref leaves the ref behind
         await asyncio.to_thread(mirror.set_work, context.execution, round_.commit)
+    await cutting.refuse(house, view.id)
     here = await ground.of_commit(house, view, mirror, asked.base)
     provider = registry.provider(here.composed.provider, here.composed.manifest)
     refuse_unheld(provider, here.composed)
@@ -85,7 +86,7 @@ async def work(
         saving = _Saving(context, house, mirror, bottle, asked.base, round_, pinned)
         told = asked.with_note(pinned.told())
         task = _task(context, here, provider, round_, told, fitting, bottle, wire, saving)
-        result = await provider.run(task)
+        result = await cutting.supervised(house, view.id, bottle, provider.run(task))
         await saving.settle()
         return result, saving.commit
 
@@ -117,13 +118,14 @@ async def wired(
 ) -> AsyncIterator[tuple[ModelWire, WayOut]]:
     """The round's wire, and what of it the bottle ``slug`` sees: nothing, where the agent thinks on the host."""
     protocol = provider.speaks(Models.parse(view.model).main)
+    charge = await asyncio.to_thread(charging.of, house, view, here.composed, slug)
     if not provider.wired:
-        async with wiring.model_wire(house, view, purpose="build") as wire:
+        async with wiring.model_wire(house, view, purpose="build", charge=charge) as wire:
             yield wire, WayOut()
         return
     wanted = sidecars.wanted(here.composed)
     inside = Inside(protocol, slug, here.effective.network, here.effective.allow, wanted)
-    async with wiring.model_wire(house, view, purpose="build", inside=inside) as wire:
+    async with wiring.model_wire(house, view, purpose="build", inside=inside, charge=charge) as wire:
         yield wire, await asyncio.to_thread(way_out.over, house, here, wire.socket.parent)
 
 

@@ -17,6 +17,9 @@ class SoloState(StrEnum):
     RUNNING = "running"
     STOPPED = "stopped"
     FROZEN = "frozen"
+    KILLED = (
+        "killed"  # its directories are gone: a cut said so. What was saved elsewhere goes on in a new bottle
+    )
 
 
 class SoloEnd(BaseModel):
