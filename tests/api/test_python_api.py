@@ -250,3 +250,19 @@ def test_an_unknown_bottle_is_one_sentence(desk: Desk, call: Any) -> None:
     assert raised.value.exit_code == 2
     with pytest.raises(BottleError, match="cannot name a bottle"):
         call("../absent")
+
+
+def test_a_bottle_stays_with_the_backend_that_made_it(desk: Desk, containers: str, capfdbinary: Any) -> None:
+    """Begun in a container, frozen, and gone on with in one, though this host's own backend is another."""
+    if containers:
+        pytest.skip(containers)
+    slug = boatwright.start_headless(
+        "builtin", prompt="Begin.", backend_name="container", user_cwd=desk.repository
+    )
+    boatwright.freeze(slug)
+    with pytest.raises(BottleError, match="was made by the backend container"):
+        boatwright.resume_headless(slug, prompt="Go on.", backend_name="bubblewrap")
+    boatwright.resume_headless(slug, prompt="Go on.")
+    assert desk.read(slug, "made.txt", capfdbinary) == "one\ntwo\n"
+    boatwright.destroy(slug, backend_name="container")
+    assert list((desk.root / "state" / "bottles").iterdir()) == []

@@ -72,6 +72,7 @@ def test_more_than_the_host_allows_is_refused_by_name(
         ("environment: {image: '--privileged'}", "names no image"),
         ("environment: {image: [a]}", "names no image"),
         ("environment: {image: 'a b'}", "names no image"),
+        ("system_packages: [jq]", "'system_packages' is not enforced by this release"),
     ],
 )
 def test_a_policy_that_says_it_otherwise(text: str, says: str) -> None:

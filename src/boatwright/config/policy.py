@@ -163,6 +163,7 @@ class Policy(Block):
     network_policy: NetworkPolicy | None = None
     network: NetworkBlock = NetworkBlock()
     environment: Wish = Environment()
+    system_packages: NotEnforced = None
     labels: NotEnforced = None
     max_files_changed: int = Field(default=12, ge=1)
     max_diff_loc: int = Field(default=600, ge=1)
