@@ -13,7 +13,7 @@ from boatwright.intake import caps, commands
 from boatwright.intake.caps import Cut
 from boatwright.stages import traffic
 from boatwright.stages.house import House
-from boatwright.stages.traffic import Called, Traffic
+from boatwright.stages.traffic import Called, Routed, Traffic
 from boatwright.workflows.engine import Engine
 
 app = typer.Typer(no_args_is_help=True, help="The wire: a bottle's one way out.")
@@ -41,6 +41,20 @@ def show(
     return 0
 
 
+@app.command("reload")
+def reload() -> int:
+    """Have every open wire follow the routes of settings.yml as they are now. Streams under way go on."""
+    with common.housed() as house:
+        changes = common.wait(house.wire.reload(house.settings.all_routes))
+        for change in changes:
+            gone = f", gone: {', '.join(change.gone)}" if change.gone else ""
+            common.say(f"{change.wire}: {change.changed} routes changed{gone}")
+        common.say(
+            f"{len(changes)} open wires follow the {len(house.settings.routes)} routes of settings.yml"
+        )
+    return 0
+
+
 def _named(house: House, execution: str) -> str:
     """The execution's id; a bottle outside executions is known to the book alone."""
     try:
@@ -63,10 +77,22 @@ def _tell(told: Traffic) -> None:
             f"  {'tunnel':<8} {host.host}:{host.port}  {host.times} connections, "
             f"{host.sent:,} bytes sent, {host.received:,} received"
         )
+    for route in told.routed:
+        common.say(_route(route))
     for denial in told.denied:
         common.say(f"  refused  {denial.target} ({denial.kind}), {denial.count} times: {denial.reason}")
-    if not (told.called or told.reached or told.denied):
+    if not (told.called or told.reached or told.routed or told.denied):
         common.say("  nothing was called and nothing refused")
+
+
+def _route(each: Routed) -> str:
+    if not each.times:
+        return f"  {'route':<8} {each.route}: never used"
+    failed = f", {each.failed} with an error" if each.failed else ""
+    return (
+        f"  {'route':<8} {each.route}  {each.times} requests{failed}, "
+        f"{each.sent:,} bytes sent, {each.received:,} received"
+    )
 
 
 def _line(each: Called) -> str:

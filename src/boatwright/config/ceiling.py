@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from boatwright import errors
 from boatwright.config.policy import Block, Budget, NetworkPolicy, Pattern
+from boatwright.config.routes import RouteSetting, contradiction, routes
 from boatwright.config.units import Bytes, NotEnforced, Seconds
 from boatwright.values.models import Models as ModelList
 from boatwright.values.process import Limits
+from boatwright.values.route import Route
 from boatwright.values.usage import Cap, ModelRef
 
 EXECUTION_DEFAULT = Cap(usd=Decimal(5))
@@ -149,6 +151,7 @@ class Settings(Block):
     shutdown: NotEnforced = None
     limits: LimitsSetting = LimitsSetting()
     network: NetworkSetting = NetworkSetting()
+    routes: dict[Name, RouteSetting] = Field(default_factory=dict, max_length=200)
     models: Models = Models()
     logins: Logins = Logins()
     uids: Uids | None = None
@@ -156,6 +159,18 @@ class Settings(Block):
     retention: Retention = Retention()
     gate_rounds: int = Field(default=MAX_GATE_ROUNDS, ge=1, le=MAX_GATE_ROUNDS)
     agent: Name | None = None
+
+    @model_validator(mode="after")
+    def _routes_can_hold(self) -> Self:
+        why = contradiction(self.network.allow, routes(self.routes))
+        if why:
+            raise ValueError(f"in 'routes', {why}")
+        return self
+
+    @property
+    def all_routes(self) -> tuple[Route, ...]:
+        """Every route of this host, in the order they are written."""
+        return routes(self.routes)
 
     @property
     def model(self) -> str | None:

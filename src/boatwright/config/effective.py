@@ -12,9 +12,12 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
+from boatwright import errors
+from boatwright.config import strict_yaml
 from boatwright.config.ceiling import Settings, above, refuse_cap
 from boatwright.config.policy import LimitsPolicy, NetworkPolicy, Policy
 from boatwright.values.process import Limits
+from boatwright.values.route import Route
 from boatwright.values.usage import Cap
 
 FLAG, ENVIRONMENT, POLICY, SETTINGS, DEFAULT = (
@@ -57,6 +60,7 @@ class Asked:
     limits: LimitsPolicy = field(default_factory=LimitsPolicy)
     network_policy: NetworkPolicy | None = None
     allow: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
     places: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, key: str) -> str:
@@ -78,6 +82,8 @@ class Effective:
     hard_limits: bool
     network: NetworkPolicy
     allow: tuple[str, ...]
+    routes: tuple[Route, ...]
+    """The operator's, as far as they were chosen, in the operator's order."""
     gate_rounds: int
     policy: Policy
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -117,6 +123,7 @@ def effective(
         hard_limits=policy.limits.hard or asked.limits.hard,
         network=network,
         allow=allow,
+        routes=_routes(settings, policy, asked, sources),
         gate_rounds=_rounds(settings, policy, sources),
         policy=policy,
         sources=sources,
@@ -258,6 +265,36 @@ def _network(
     kept = _in_all(lists)
     sources |= {f"network.allow.{host}": where for host, where in kept.items()}
     return network, tuple(kept)
+
+
+def _routes(settings: Settings, policy: Policy, asked: Asked, sources: dict[str, str]) -> tuple[Route, ...]:
+    """The routes that are named; where policy and manifests both name some, those that both do."""
+    lists = []
+    if policy.network.routes:
+        lists.append({name: policy.route_place(name) for name in policy.network.routes})
+    if asked.routes:
+        lists.append({name: asked.place(f"network.routes.{name}") for name in asked.routes})
+    for named in lists:
+        _refuse_routes(settings, named)
+    kept = {name: where for named in lists for name, where in named.items() if all(name in o for o in lists)}
+    sources |= {f"network.routes.{name}": where for name, where in kept.items()}
+    return tuple(route for route in settings.all_routes if route.name in kept)
+
+
+def _refuse_routes(settings: Settings, named: Mapping[str, str]) -> None:
+    name = next((each for each in named if each not in settings.routes), None)
+    if name is None:
+        return
+    near = strict_yaml.nearest(name, settings.routes)
+    there = ", ".join(settings.routes) or "none"
+    raise errors.AboveCeiling(
+        f"{named[name]}: there is no route '{name}' on this host; settings.yml has: {there}",
+        subject=name,
+        next_moves=(
+            f"write '{near}'" if near else f"take '{name}' out",
+            f"or let the operator write it under 'routes' of settings.yml: {name}: {{host: …}}",
+        ),
+    )
 
 
 def _refuse_hosts(allowed: tuple[str, ...], hosts: Mapping[str, str]) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 from boatwright import errors
 
 _LONGEST = 64 * 1024
+REFERENCE = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:[^\x00\n]+)$"
+"""What a reference looks like."""
 
 
 @dataclass(frozen=True, slots=True)

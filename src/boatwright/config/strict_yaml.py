@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -17,6 +17,8 @@ MAX_NODES = 5_000
 MAX_DEPTH = 12
 NOT_ENFORCED = "not_enforced"
 """The type of a problem that ``units.NotEnforced`` finds."""
+UNTOLD = "untold"
+"""The type of a problem with a value that is not repeated: it may be a secret."""
 
 Place = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -139,7 +141,8 @@ def _problem(model: type[BaseModel], document: Document, problem: Any) -> errors
         return refuse(document.file, line, f"'{name}' is not enforced by this release", f"remove '{name}'")
     message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     given = problem.get("input")
-    shown = f", not {given!r}"[:80] if isinstance(given, str | int | float | bool) else ""
+    told = problem["type"] != UNTOLD and isinstance(given, str | int | float | bool)
+    shown = f", not {given!r}"[:80] if told else ""
     about = f"'{name}' " if name else ""
     return refuse(
         document.file,
@@ -163,14 +166,17 @@ def _unknown(model: type[BaseModel], file: str, line: int, place: Place) -> erro
 
 
 def _fields_at(model: type[BaseModel], place: Place) -> tuple[str, ...]:
-    """The keys a model takes at a place inside it."""
-    for part in place:
+    """The keys a model takes at a place inside it. In a map of blocks, every key leads to the same block."""
+    parts = iter(place)
+    for part in parts:
         field = model.model_fields.get(str(part))
-        kinds = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+        kinds = [field.annotation, *get_args(field.annotation)] if field else []
         inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
         if not inner:
             return ()
         model = inner[0]
+        if field is not None and get_origin(field.annotation) is dict:
+            next(parts, None)
     return tuple(model.model_fields)
 
 

@@ -13,8 +13,8 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,19 @@ from typing import Any
 from boatwright import errors
 from boatwright.config import release, secrets
 from boatwright.config.paths import StateDir
+from boatwright.config.secrets import Secret
 from boatwright.egress import control, registries, wires
 from boatwright.egress.budget import Budgets
 from boatwright.egress.registries import Registries
-from boatwright.egress.spec import Upstream, WireSpec, to_json
+from boatwright.egress.spec import OWN, Upstream, WireSpec, to_json
 from boatwright.egress.upstream import open_unix
 from boatwright.egress.wires import Denial, Wires
+from boatwright.rules import routes as routing
 from boatwright.rules.destinations import Network
 from boatwright.values.clock import Clock, SystemClock
+from boatwright.values.route import Route
 
-__all__ = ["Denial", "Upstream", "WireClient", "WireSpec"]
+__all__ = ["Change", "Denial", "Upstream", "WireClient", "WireSpec"]
 
 START_SECONDS = 30.0
 POLL_SECONDS = 0.02
@@ -40,6 +43,16 @@ ORDER_SECONDS = 120.0
 _PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH")
 _PASSED_PREFIXES = ("BOATWRIGHT_", "PG")
 """What the proxy's process inherits: where things are; never a provider's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a reload did to one wire: how many of its routes are other than before, and the names of those gone."""
+
+    wire: str
+    execution: str
+    changed: int
+    gone: tuple[str, ...]
 
 
 class _Away(Exception):
@@ -148,9 +161,9 @@ class WireClient:
         Keys named ``env:`` are taken from this client's environment and handed over; ``errors.Parked`` (code
         ``credential``) names the variable that is missing. ``registry_only`` adds this host's registries.
         """
-        keys = self._keys(spec)
         if spec.network == Network.REGISTRY_ONLY:
             spec = await asyncio.to_thread(self._with_registries, spec)
+        keys = self._keys(spec)
         await self._order({"do": "open", "spec": to_json(spec), "keys": keys})
         return wires.directory(self._state, spec.id)
 
@@ -166,6 +179,26 @@ class WireClient:
     async def cut(self, wire: str) -> None:
         """Cut a wire: calls under way end and are charged, new ones are refused until it is opened again."""
         await self._order({"do": "cut", "id": wire})
+
+    async def reload(self, routes: Sequence[Route]) -> list[Change]:
+        """Tell every open wire what the operator's routes are now; streams under way go on. What changed, by wire.
+
+        A route that is gone is denied from the next request on. Keys of ``env:`` are handed over where this
+        client's environment has them; where it has not, the wire keeps the one it holds.
+        """
+        keys = {}
+        for route in routes:
+            if route.credential is not None and not secrets.is_file(route.credential.secret):
+                with contextlib.suppress(errors.Parked):
+                    found = secrets.resolve(route.credential.secret, environment=self._environment)
+                    keys[route.held_as] = found.reveal()
+        rows = [asdict(route) for route in routes]
+        try:
+            async with self._connected() as proxy:
+                answer = await proxy.order({"do": "reload", "routes": rows, "keys": keys})
+        except _Away:
+            return []
+        return [Change(**{**each, "gone": tuple(each["gone"])}) for each in answer["wires"]]
 
     async def status(self) -> dict[str, Any]:
         """The proxy as it is: pid, release, wires, connections; ``running`` False when there is none."""
@@ -213,12 +246,18 @@ class WireClient:
     def _keys(self, spec: WireSpec) -> dict[str, str]:
         """Resolve every key once here, so that a missing one parks before a token is spent."""
         keys = {}
-        for one in spec.upstreams:
-            if one.secret is not None:
-                secret = secrets.resolve(one.secret, environment=self._environment)
-                if not secrets.is_file(one.secret):
-                    keys[one.protocol] = secret.reveal()
+        for name, reference in spec.secrets().items():
+            secret = self._registry_password(reference)
+            secret = secret or secrets.resolve(reference, environment=self._environment)
+            if not secrets.is_file(reference):
+                keys[name] = secret.reveal()
         return keys
+
+    def _registry_password(self, reference: str) -> Secret | None:
+        """The password of this host's own registry; None for any other reference."""
+        if not reference.startswith(OWN):
+            return None
+        return self.registries().password(reference)
 
     def _with_registries(self, spec: WireSpec) -> WireSpec:
         found = self.registries()
@@ -226,6 +265,7 @@ class WireClient:
             spec,
             hosts=tuple(dict.fromkeys((*spec.hosts, *found.hosts))),
             private_hosts=tuple(dict.fromkeys((*spec.private_hosts, *found.configured_hosts))),
+            routes=(*spec.routes, *(one for one in found.routes if not _routed(spec, one))),
         )
 
     async def _order(self, request: control.Request) -> control.Answer:
@@ -283,6 +323,11 @@ class _Connection:
         if not line:
             raise _Away
         return dict(json.loads(line))
+
+
+def _routed(spec: WireSpec, route: Route) -> bool:
+    """Whether a route of the operator's leads there already: it holds."""
+    return any(routing.leads(one, route.host, route.port) for one in spec.routes)
 
 
 def _rank(name: str) -> tuple[list[int], str]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import stat
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from boatwright import errors
@@ -19,16 +21,18 @@ from boatwright.config.paths import StateDir
 from boatwright.egress import control, gateway, sockets, tunnel, wires
 from boatwright.egress import spec as spec_module
 from boatwright.egress.answer import Refused
+from boatwright.egress.authority import Authority
 from boatwright.egress.booking import Result, Settle
 from boatwright.egress.budget import Budgets
 from boatwright.egress.journal import Journal
 from boatwright.egress.lanes import Lanes
 from boatwright.egress.listener import Wire
 from boatwright.egress.log import Log
-from boatwright.egress.spec import Upstream, WireSpec
+from boatwright.egress.spec import Upstream, WireSpec, renewed
 from boatwright.egress.upstream import Pool
 from boatwright.egress.wires import Wires
 from boatwright.values.clock import Clock, Ids
+from boatwright.values.route import from_row
 
 DRAIN_SECONDS = 60.0
 SWEEP_SECONDS = 5.0
@@ -164,7 +168,10 @@ class Proxy:
         await control.serve(reader, writer, greeting=greeting, handle=self._order)
 
     async def _order(self, request: control.Request) -> control.Answer:
-        orders = {"open": self._open, "close": self._close, "cut": self._cut, "status": self._status}
+        orders = {
+            "open": self._open, "close": self._close, "cut": self._cut, "status": self._status,
+            "reload": self._reload,
+        }  # fmt: skip
         self._last_order = self.clock.monotonic()
         if request["do"] == "drain":
             self.note("drained")
@@ -183,8 +190,27 @@ class Proxy:
             wire = Wire(spec)
             await self._listen(wire)
         wire.hand_over(spec, dict(request.get("keys", {})))
-        self.note("opened", wire=spec.id, execution=spec.execution, network=spec.network)
+        routes = " ".join(route.name for route in spec.routes)
+        self.note("opened", wire=spec.id, execution=spec.execution, network=spec.network, routes=routes)
         return {}
+
+    async def _reload(self, request: control.Request) -> control.Answer:
+        """The operator's routes as they are now: each wire keeps those it has, as they are written today."""
+        now = {route.name: route for route in map(from_row, request["routes"])}
+        keys = dict(request.get("keys", {}))
+        told = []
+        for wire in self._wires.values():
+            before = wire.spec
+            after = replace(before, routes=renewed(before.routes, now))
+            await asyncio.to_thread(self._rows.save, after, self.clock.now())
+            wire.reload(after, {name: key for name, key in keys.items() if name in after.secrets()})
+            gone = [
+                route.name for route in before.routes if route not in after.routes and route.name not in now
+            ]
+            changed = sum(route not in before.routes for route in after.routes)
+            told.append({"wire": after.id, "execution": after.execution, "changed": changed, "gone": gone})
+            self.note("reloaded", wire=after.id, changed=changed, gone=len(gone))
+        return {"wires": told}
 
     async def _close(self, request: control.Request) -> control.Answer:
         name = str(request["id"])
@@ -220,6 +246,7 @@ class Proxy:
                     "bottle": wire.spec.bottle,
                     "purpose": wire.spec.purpose,
                     "network": wire.spec.network,
+                    "routes": [route.name for route in wire.spec.routes],
                     "connections": len(wire.connections),
                     "cut": wire.is_cut,
                     "keys": sorted(wire.keys),
@@ -236,6 +263,10 @@ class Proxy:
         self._wires[wire.spec.id] = wire
 
     # --- what the lanes need -----------------------------------------------------------------------------
+
+    @functools.cached_property
+    def authority(self) -> Authority:
+        return Authority.open(self._state, self.clock)
 
     def note(self, what: str, **fields: str | int | float | None) -> None:
         self._log.line(what, **fields)
@@ -277,7 +308,7 @@ class Proxy:
             except errors.Parked as error:
                 raise Refused("credential", str(error), next_moves=error.next_moves) from error
         held = self._wires.get(wire.id)
-        secret = held.keys.get(upstream.protocol) if held else None
+        secret = held.keys.get(upstream.held_as or upstream.protocol) if held else None
         if secret is None:
             raise Refused(
                 "credential",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from boatwright import errors
 from boatwright.egress.booking import Payer
+from boatwright.values import route as route_values
+from boatwright.values.route import Route
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
@@ -21,6 +23,9 @@ DEFAULT_BASES = {
 """Where a protocol's provider is, when neither address nor socket is given."""
 COMPATIBLE = "/v1beta/openai"
 """Below which Gemini's provider speaks Chat Completions."""
+
+OWN = "registry:"
+"""How a route names a password that stands in this host's own configuration of a package client."""
 
 LOGINS = {"claude": "anthropic"}
 """Subscriptions whose token the wire can add, and the protocol each is for."""
@@ -38,6 +43,12 @@ class Upstream:
     socket: str = ""
     secret: str | None = None
     login: str = ""
+    held_as: str = ""
+    """The name its key is handed over under; empty: the protocol's."""
+    ca: str = ""
+    """A file of authorities to trust for it; empty: the system's."""
+    addresses: tuple[str, ...] = ()
+    """Of its host, where the lane has resolved and judged them; empty: whatever the name leads to."""
 
     @property
     def base(self) -> str:
@@ -53,7 +64,8 @@ class WireSpec:
     dollars per million tokens by kind (input, output, cache_read, cache_write, cache_write_long).
     ``allow_fields`` are request fields, tool types and block types let through although their cost is not
     bounded by the request. ``fallback`` are models tried in order: a call for the first of them is asked of
-    the next when the one before is overloaded, limited or away.
+    the next when the one before is overloaded, limited or away. ``routes`` are the operator's, as far as this wire
+    has them, in the operator's order.
     """
 
     id: str
@@ -72,6 +84,7 @@ class WireSpec:
     prices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     allow_fields: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
 
     def __post_init__(self) -> None:
         if not _ID.match(self.id):
@@ -87,6 +100,12 @@ class WireSpec:
     def upstream(self, protocol: str) -> Upstream | None:
         return next((one for one in self.upstreams if one.protocol == protocol), None)
 
+    def secrets(self) -> dict[str, str]:
+        """The reference of every key this wire adds, by the name it is handed over under."""
+        ways = {one.held_as or one.protocol: one.secret for one in self.upstreams if one.secret is not None}
+        routed = {one.held_as: one.credential.secret for one in self.routes if one.credential is not None}
+        return {**ways, **routed}
+
     def stand_ins(self, model: str) -> tuple[str, ...]:
         """Who is asked in turn when ``model`` cannot answer."""
         return self.fallback[1:] if self.fallback[:1] == (model,) else ()
@@ -96,13 +115,30 @@ class WireSpec:
         return self.provider or {"gemini": "google"}.get(protocol, protocol)
 
 
+def renewed(routes: Sequence[Route], now: Mapping[str, Route]) -> tuple[Route, ...]:
+    """The routes of a wire as the operator writes them ``now``; those of this host's own registries stay."""
+    kept = [now.get(one.name, one) for one in routes if one.name in now or own(one)]
+    order = list(now)
+    return tuple(sorted(kept, key=lambda one: order.index(one.name) if one.name in now else len(order)))
+
+
+def own(route: Route) -> bool:
+    """Whether a route comes from this host's configuration of a package client, and not from settings.yml."""
+    return route.credential is not None and route.credential.secret.startswith(OWN)
+
+
 def to_json(spec: WireSpec) -> str:
     return json.dumps(asdict(spec), sort_keys=True, separators=(",", ":"))
 
 
 def from_json(text: str) -> WireSpec:
     row: dict[str, Any] = json.loads(text)
-    row["upstreams"] = tuple(Upstream(**one) for one in row.get("upstreams", ()))
+    row["upstreams"] = tuple(_upstream(one) for one in row.get("upstreams", ()))
+    row["routes"] = tuple(route_values.from_row(one) for one in row.get("routes", ()))
     for name in ("models", "hosts", "private_hosts", "allow_fields", "fallback"):
         row[name] = tuple(row.get(name, ()))
     return WireSpec(**row)
+
+
+def _upstream(row: dict[str, Any]) -> Upstream:
+    return Upstream(**{**row, "addresses": tuple(row.get("addresses", ()))})

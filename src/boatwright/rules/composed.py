@@ -12,7 +12,7 @@ from boatwright.config.ceiling import GitIdentity
 from boatwright.config.effective import Effective
 from boatwright.config.manifest import Agent, Origin
 from boatwright.config.skill import Skill
-from boatwright.rules import plain
+from boatwright.rules import plain, routes
 from boatwright.values.usage import Cap
 
 SETTINGS, DEFAULT = Origin(effective_module.SETTINGS), Origin(effective_module.DEFAULT)
@@ -140,6 +140,7 @@ def _what(held: Effective) -> Iterator[tuple[str, str]]:
     yield "limits.hard", "yes" if held.hard_limits else "no"
     yield "network", str(held.network)
     yield from ((f"network.allow.{host}", host) for host in held.allow)
+    yield from ((f"network.routes.{route.name}", routes.words(route)) for route in held.routes)
 
 
 def _where(run: Composed) -> Iterator[tuple[str, str]]:

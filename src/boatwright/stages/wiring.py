@@ -19,6 +19,7 @@ from boatwright.stages import logins, scripted
 from boatwright.stages.house import House
 from boatwright.stages.logins import Login
 from boatwright.values.models import Models
+from boatwright.values.route import Route
 from boatwright.values.usage import ModelRef
 
 KEYS = {
@@ -45,6 +46,7 @@ class Inside:
     bottle: str = ""
     network: NetworkPolicy = NetworkPolicy.DENY_ALL
     hosts: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
 
 
 class Payer(Protocol):
@@ -90,6 +92,7 @@ async def model_wire(
         network=str(inside.network),
         hosts=inside.hosts,
         private_hosts=house.settings.network.allow if inside.hosts else (),
+        routes=inside.routes,
     )
 
     async def revive() -> None:

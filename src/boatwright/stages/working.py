@@ -119,7 +119,8 @@ async def wired(
         async with wiring.model_wire(house, view, purpose="build") as wire:
             yield wire, WayOut()
         return
-    inside = Inside(protocol, slug, here.effective.network, here.effective.allow)
+    held = here.effective
+    inside = Inside(protocol, slug, held.network, held.allow, held.routes)
     async with wiring.model_wire(house, view, purpose="build", inside=inside) as wire:
         yield wire, await asyncio.to_thread(way_out.over, house, here, wire.socket.parent)
 
