@@ -65,6 +65,48 @@ CHOICES = [
 ]
 
 
+GPT = ModelRef(provider="openai", name="gpt-5.2-codex")
+CHATGPT = [
+    ("logged in, no key", {}, "", "codex", GPT, True),
+    ("a key comes first", {"OPENAI_API_KEY": "sk"}, "", "codex", GPT, False),
+    ("it is for Codex alone", {}, "", "pi", GPT, False),
+    ("and for models of openai", {}, "", "codex", SONNET, False),
+]
+
+
+@pytest.mark.parametrize(
+    ("environment", "settings", "agent", "model", "used"),
+    [row[1:] for row in CHATGPT],
+    ids=[r[0] for r in CHATGPT],
+)
+def test_when_codex_goes_by_a_chatgpt_login(
+    made: Any,
+    tmp_path: Path,
+    environment: dict[str, str],
+    settings: str,
+    agent: str,
+    model: ModelRef,
+    used: bool,
+) -> None:
+    (tmp_path / ".codex").mkdir()
+    kept = tmp_path / ".codex" / "auth.json"
+    kept.write_text('{"tokens": {"access_token": "canary"}}')
+    login = logins.of_program(made({"HOME": str(tmp_path), **environment}, settings), agent, model)
+    assert (login.secret if login else None) == (f"file:{kept}#tokens.access_token" if used else None)
+
+
+def test_settings_name_a_chatgpt_login_beside_a_key(made: Any) -> None:
+    house = made({"OPENAI_API_KEY": "sk"}, "logins: {chatgpt: 'file:/run/auth.json#tokens.access_token'}")
+    (said,) = intake_logins.check(house, "codex", GPT, BOTH)
+    assert said.startswith("codex uses the ChatGPT login of file:/run/auth.json#tokens.access_token")
+
+
+def test_a_chatgpt_login_plans_nothing(made: Any, tmp_path: Path) -> None:
+    (tmp_path / "auth.json").write_text("{}")
+    with pytest.raises(errors.BadInput, match="a ChatGPT login serves Codex alone"):
+        intake_logins.check(made({"CODEX_HOME": str(tmp_path)}), "codex", GPT, BOTH)
+
+
 @pytest.mark.parametrize(
     ("environment", "settings", "agent", "model", "secret"),
     [row[1:] for row in CHOICES],

@@ -28,7 +28,7 @@ PROTOCOLS = pytest.mark.parametrize("protocol", ["anthropic", "openai"])
         (503, "store", Stop.MODEL_UNAVAILABLE, 6),
         (502, "upstream", Stop.MODEL_UNAVAILABLE, 6),
         (400, "", Stop.MODEL_UNAVAILABLE, 1),
-        (403, "", Stop.MODEL_UNAVAILABLE, 1),
+        (403, "", Stop.CREDENTIAL, 1),
         (404, "", Stop.MODEL_UNAVAILABLE, 1),
         (408, "", Stop.MODEL_UNAVAILABLE, 6),
         (401, "", Stop.CREDENTIAL, 1),

@@ -14,7 +14,7 @@ import zstandard
 
 from boatwright import errors
 from boatwright.bottle import archive
-from boatwright.bottle.backends.bubblewrap import Bubblewrap, BubblewrapBottle
+from boatwright.bottle.backends.host import HostBackend, HostBottle
 from boatwright.bottle.protocol import BottleSpec
 
 FILL = """
@@ -39,7 +39,7 @@ SHOWN = "one\ntwo\none\nthree\nfour\nsession\nran\n/etc/passwd\n67108864\nnewlin
 
 
 @pytest.fixture
-async def frozen(backend: Bubblewrap, bottle: BubblewrapBottle) -> Path:
+async def frozen(backend: HostBackend, bottle: HostBottle) -> Path:
     filled = await bottle.exec(["sh", "-c", FILL])
     assert filled.ok, filled
     path = backend.state.artifacts / "frozen.tar.zst"
@@ -47,7 +47,7 @@ async def frozen(backend: Bubblewrap, bottle: BubblewrapBottle) -> Path:
     return path
 
 
-async def test_thawed_is_as_it_was_frozen(backend: Bubblewrap, frozen: Path) -> None:
+async def test_thawed_is_as_it_was_frozen(backend: HostBackend, frozen: Path) -> None:
     thawed = await backend.thaw(BottleSpec("again", "test"), frozen)
     result = await thawed.exec(["sh", "-c", SHOW])
     assert result.text() == SHOWN
@@ -55,15 +55,15 @@ async def test_thawed_is_as_it_was_frozen(backend: Bubblewrap, frozen: Path) -> 
     assert left is not None, "the frozen bottle remains"
 
 
-async def test_a_frozen_bottle_survives_its_destruction(backend: Bubblewrap, frozen: Path) -> None:
+async def test_a_frozen_bottle_survives_its_destruction(backend: HostBackend, frozen: Path) -> None:
     await backend.destroy("b")
     thawed = await backend.thaw(BottleSpec("b", "test"), frozen)
     assert (await thawed.exec(["sh", "-c", SHOW])).text() == SHOWN
 
 
-async def test_the_archive_is_an_ordinary_one_with_our_manifest(frozen: Path, backend: Bubblewrap) -> None:
-    manifest = archive.check(frozen, backend="bubblewrap")
-    assert (manifest.slug, manifest.backend, manifest.architecture) == ("b", "bubblewrap", os.uname().machine)
+async def test_the_archive_is_an_ordinary_one_with_our_manifest(frozen: Path, backend: HostBackend) -> None:
+    manifest = archive.check(frozen, backend=backend.name)
+    assert (manifest.slug, manifest.backend, manifest.architecture) == ("b", backend.name, os.uname().machine)
     assert manifest.toolchain["python"].startswith("3.")
     with frozen.open("rb") as file:
         plain = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True).read()
@@ -75,7 +75,7 @@ async def test_the_archive_is_an_ordinary_one_with_our_manifest(frozen: Path, ba
 
 
 @pytest.mark.parametrize("where", [200, -1])
-async def test_an_altered_archive_is_refused(backend: Bubblewrap, frozen: Path, where: int) -> None:
+async def test_an_altered_archive_is_refused(backend: HostBackend, frozen: Path, where: int) -> None:
     content = bytearray(frozen.read_bytes())
     content[where] ^= 1
     frozen.write_bytes(content)
@@ -86,7 +86,7 @@ async def test_an_altered_archive_is_refused(backend: Bubblewrap, frozen: Path, 
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", bytes(5000)])
-async def test_what_is_no_archive_is_refused(backend: Bubblewrap, tmp_path: Path, content: bytes) -> None:
+async def test_what_is_no_archive_is_refused(backend: HostBackend, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(errors.Refused, match="not an archive"):
         await backend.thaw(BottleSpec("again", "test"), tmp_path / "x")
@@ -98,13 +98,13 @@ async def test_what_is_no_archive_is_refused(backend: Bubblewrap, tmp_path: Path
     ("change", "sentence"),
     [
         ({"architecture": "pdp11"}, "frozen on architecture pdp11"),
-        ({"backend": "container"}, "frozen on backend container"),
+        ({"backend": "another"}, "frozen on backend another"),
         ({"toolchain": {"python": "2.7.18"}}, "frozen with python 2.7.18"),
         ({"toolchain": {"node": "4.0.0"}}, "frozen with node 4.0.0"),
     ],
 )
 async def test_a_mismatch_is_refused_with_the_remedy(
-    backend: Bubblewrap, frozen: Path, change: dict[str, object], sentence: str
+    backend: HostBackend, frozen: Path, change: dict[str, object], sentence: str
 ) -> None:
     _rewrite(frozen, change)
     with pytest.raises(errors.Refused, match=sentence) as refused:
@@ -124,20 +124,20 @@ def _rewrite(path: Path, change: dict[str, object]) -> None:
     path.write_bytes(header + content[archive.HEADER :])
 
 
-async def test_an_archive_that_lies_about_its_size_is_refused(backend: Bubblewrap, frozen: Path) -> None:
+async def test_an_archive_that_lies_about_its_size_is_refused(backend: HostBackend, frozen: Path) -> None:
     _rewrite(frozen, {"tar_bytes": 10_000})
     with pytest.raises(errors.StoreUnavailable, match="could not be unpacked"):
         await backend.thaw(BottleSpec("again", "test"), frozen)
     assert await backend.open("again") is None
 
 
-async def test_thawing_over_a_bottle_is_refused(backend: Bubblewrap, frozen: Path) -> None:
+async def test_thawing_over_a_bottle_is_refused(backend: HostBackend, frozen: Path) -> None:
     with pytest.raises(errors.Conflict, match="there is a bottle named b"):
         await backend.thaw(BottleSpec("b", "test"), frozen)
 
 
 async def test_a_full_disk_leaves_no_archive(
-    backend: Bubblewrap, bottle: BubblewrapBottle, monkeypatch: pytest.MonkeyPatch
+    backend: HostBackend, bottle: HostBottle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bottle.exec(["sh", "-c", "head -c 3000000 /dev/urandom > noise"])
     create = archive._create
@@ -165,6 +165,6 @@ async def test_a_full_disk_leaves_no_archive(
     assert list(backend.state.artifacts.iterdir()) == []
 
 
-async def test_freezing_what_is_not_there(backend: Bubblewrap, tmp_path: Path) -> None:
+async def test_freezing_what_is_not_there(backend: HostBackend, tmp_path: Path) -> None:
     with pytest.raises(errors.NotFound):
         await backend.freeze("nobody", tmp_path / "a")

@@ -13,7 +13,7 @@ import pytest
 
 from boatwright import errors
 from boatwright.bottle import environment
-from boatwright.bottle.backends.bubblewrap import Bubblewrap
+from boatwright.bottle.backends.host import HostBackend
 from boatwright.bottle.environment import prepare
 from boatwright.bottle.protocol import Bottle, BottleSpec
 from boatwright.bottle.telling import Lines
@@ -35,7 +35,7 @@ def state(shared: StateDir) -> StateDir:
     return shared
 
 
-def environments(backend: Bubblewrap) -> list[str]:
+def environments(backend: HostBackend) -> list[str]:
     """What is on disk but for the seed and the lock files."""
     names = (each.name for each in backend.state.environments.iterdir())
     return sorted(name for name in names if not name.startswith((".lock-", "python-")))
@@ -50,7 +50,7 @@ async def nothing(bottle: Bottle) -> None:
     return None
 
 
-async def use(backend: Bubblewrap, prepared: environment.Prepared, script: str) -> str:
+async def use(backend: HostBackend, prepared: environment.Prepared, script: str) -> str:
     spec = BottleSpec(
         f"use-{os.urandom(4).hex()}",
         "test",
@@ -65,7 +65,7 @@ async def use(backend: Bubblewrap, prepared: environment.Prepared, script: str) 
         await backend.destroy(spec.slug)
 
 
-async def test_a_bare_environment_is_quick_and_has_a_python(backend: Bubblewrap) -> None:
+async def test_a_bare_environment_is_quick_and_has_a_python(backend: HostBackend) -> None:
     prepared = await prepare(backend, key="bare", setup=None, commit_tree_into=nothing)
     assert (prepared.python, prepared.cached, prepared.modules) == (True, False, ())
     told = await use(backend, prepared, "which python; python -c 'import sys; print(sys.prefix)'")
@@ -104,7 +104,7 @@ find . \\( -name node_modules -o -name __pycache__ \\) -prune -o -type f -print 
 """
 
 
-async def test_what_setup_installed_is_there_later_and_read_only(backend: Bubblewrap) -> None:
+async def test_what_setup_installed_is_there_later_and_read_only(backend: HostBackend) -> None:
     said: list[str] = []
     prepared = await prepare(
         backend, key="full", setup=SETUP, commit_tree_into=lay, environment={"COLOUR": "red"}, say=said.append
@@ -124,7 +124,7 @@ async def test_what_setup_installed_is_there_later_and_read_only(backend: Bubble
     await backend.destroy(holder.slug)
 
 
-async def test_modules_that_the_commit_brings_are_not_hidden(backend: Bubblewrap) -> None:
+async def test_modules_that_the_commit_brings_are_not_hidden(backend: HostBackend) -> None:
     async def vendored(bottle: Bottle) -> None:
         await bottle.exec(["sh", "-c", "mkdir node_modules; echo ours > node_modules/file"])
 
@@ -134,7 +134,7 @@ async def test_modules_that_the_commit_brings_are_not_hidden(backend: Bubblewrap
     assert prepared.modules == ()
 
 
-async def test_a_setup_that_fails_parks_and_leaves_nothing(backend: Bubblewrap) -> None:
+async def test_a_setup_that_fails_parks_and_leaves_nothing(backend: HostBackend) -> None:
     with pytest.raises(errors.Parked, match="exit code 3") as parked:
         await prepare(backend, key="bad", setup="echo why it failed; exit 3", commit_tree_into=lay)
     assert parked.value.code == "setup"
@@ -146,7 +146,7 @@ async def test_a_setup_that_fails_parks_and_leaves_nothing(backend: Bubblewrap) 
     assert not made.cached, "a failure is not remembered"
 
 
-async def test_a_setup_that_meets_a_limit_parks_by_its_name(backend: Bubblewrap) -> None:
+async def test_a_setup_that_meets_a_limit_parks_by_its_name(backend: HostBackend) -> None:
     with pytest.raises(errors.Parked, match="limit 'disk'"):
         await prepare(
             backend,
@@ -157,13 +157,13 @@ async def test_a_setup_that_meets_a_limit_parks_by_its_name(backend: Bubblewrap)
         )
 
 
-async def test_setup_has_no_network_without_a_wire(backend: Bubblewrap) -> None:
+async def test_setup_has_no_network_without_a_wire(backend: HostBackend) -> None:
     script = "python -c 'import socket; socket.create_connection((\"192.0.2.1\", 80), 2)'"
     with pytest.raises(errors.Parked, match="unreachable"):
         await prepare(backend, key="net", setup=script, commit_tree_into=nothing)
 
 
-async def test_concurrent_preparers_make_one(backend: Bubblewrap, make_backend) -> None:  # type: ignore[no-untyped-def]
+async def test_concurrent_preparers_make_one(backend: HostBackend, make_backend) -> None:  # type: ignore[no-untyped-def]
     laid = 0
 
     async def count(bottle: Bottle) -> None:
@@ -180,7 +180,7 @@ async def test_concurrent_preparers_make_one(backend: Bubblewrap, make_backend) 
     assert sorted(each.cached for each in made) == [False, True, True]
 
 
-async def test_a_half_made_one_is_discarded(backend: Bubblewrap) -> None:
+async def test_a_half_made_one_is_discarded(backend: HostBackend) -> None:
     left = backend.state.environments / ".making-half" / "env"
     left.mkdir(parents=True)
     (left / "rubbish").write_text("x")
@@ -194,7 +194,7 @@ async def test_a_half_made_one_is_discarded(backend: Bubblewrap) -> None:
     assert await backend.list() == []
 
 
-async def test_cancelling_a_preparation_leaves_nothing(backend: Bubblewrap) -> None:
+async def test_cancelling_a_preparation_leaves_nothing(backend: HostBackend) -> None:
     up = asyncio.Event()
     task = asyncio.create_task(
         prepare(backend, key="slow", setup="echo up; sleep 300", commit_tree_into=nothing,
@@ -209,7 +209,7 @@ async def test_cancelling_a_preparation_leaves_nothing(backend: Bubblewrap) -> N
     assert await backend.list() == []
 
 
-async def test_discarding(backend: Bubblewrap) -> None:
+async def test_discarding(backend: HostBackend) -> None:
     prepared = await prepare(backend, key="old", setup=None, commit_tree_into=nothing)
     environment.discard(backend, "old")
     environment.discard(backend, "old")
@@ -218,7 +218,7 @@ async def test_discarding(backend: Bubblewrap) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "../x", "A", "a b", ".x"])
-async def test_a_bad_key_is_bad_input(backend: Bubblewrap, key: str) -> None:
+async def test_a_bad_key_is_bad_input(backend: HostBackend, key: str) -> None:
     with pytest.raises(errors.BadInput):
         await prepare(backend, key=key, setup=None, commit_tree_into=nothing)
 

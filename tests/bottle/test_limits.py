@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from boatwright.bottle import processes
-from boatwright.bottle.backends.bubblewrap import Bubblewrap, BubblewrapBottle
+from boatwright.bottle.backends.host import HostBackend, HostBottle
 from boatwright.bottle.cgroups import Cgroups, Hierarchy
 from boatwright.bottle.limits import Strength, Trace, capabilities, name
 from boatwright.bottle.output import FLOOD, Kept
@@ -66,7 +66,7 @@ HOME_TOO = [
     ],
 )
 async def test_the_limit_that_fired_is_named(
-    bottle: BubblewrapBottle, argv: list[str], limits: Limits, limit: Limit
+    bottle: HostBottle, argv: list[str], limits: Limits, limit: Limit
 ) -> None:
     result = await bottle.exec(argv, limits=limits)
     assert result.limit is limit, result
@@ -75,19 +75,19 @@ async def test_the_limit_that_fired_is_named(
     assert list(bottle.place.running.iterdir()) == []
 
 
-async def test_a_gigabyte_of_output_neither_blocks_nor_fills_memory(bottle: BubblewrapBottle) -> None:
+async def test_a_gigabyte_of_output_neither_blocks_nor_fills_memory(bottle: HostBottle) -> None:
     result = await bottle.exec(GIGABYTE, limits=Limits(output_bytes=16 * MEGA))
     assert (result.exit_code, result.limit, result.truncated) == (0, None, True)
     assert len(result.output) < 17 * MEGA
     assert b" bytes cut " in result.output
 
 
-async def test_a_gigabyte_past_the_flood_line_is_ended_and_named(bottle: BubblewrapBottle) -> None:
+async def test_a_gigabyte_past_the_flood_line_is_ended_and_named(bottle: HostBottle) -> None:
     result = await bottle.exec(GIGABYTE, limits=Limits(output_bytes=8 * MEGA))
     assert (result.limit, result.truncated) == (Limit.OUTPUT, True)
 
 
-async def test_a_separate_stdout_is_whole_or_named(bottle: BubblewrapBottle) -> None:
+async def test_a_separate_stdout_is_whole_or_named(bottle: HostBottle) -> None:
     limits = Limits(output_bytes=MEGA)
     whole = await bottle.exec(["head", "-c", str(MEGA), "/dev/zero"], separate_stdout=True, limits=limits)
     assert (len(whole.stdout), whole.limit) == (MEGA, None)
@@ -95,12 +95,12 @@ async def test_a_separate_stdout_is_whole_or_named(bottle: BubblewrapBottle) -> 
     assert more.limit is Limit.OUTPUT
 
 
-async def test_an_ordinary_failure_names_no_limit(bottle: BubblewrapBottle) -> None:
+async def test_an_ordinary_failure_names_no_limit(bottle: HostBottle) -> None:
     assert (await bottle.exec(["false"])).limit is None
     assert (await bottle.exec(["sh", "-c", "kill -9 $$"])).limit is None
 
 
-async def test_processes_are_counted_per_bottle(backend: Bubblewrap) -> None:
+async def test_processes_are_counted_per_bottle(backend: HostBackend) -> None:
     """Three bottles each get their own count, even under one uid."""
     script = "for n in $(seq 30); do sleep 300 & done; echo up; wait"
     ups = [asyncio.Event() for _ in range(3)]
@@ -122,7 +122,7 @@ async def test_processes_are_counted_per_bottle(backend: Bubblewrap) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_a_pause_stops_everything_and_the_wall_clock(bottle: BubblewrapBottle) -> None:
+async def test_a_pause_stops_everything_and_the_wall_clock(bottle: HostBottle) -> None:
     script = "(while :; do echo x >> ticks; sleep 0.01; done) & while :; do echo y >> ticks; sleep 0.01; done"
     task = asyncio.create_task(bottle.exec(["sh", "-c", script], limits=Limits(wall_seconds=1.0)))
     ticks = bottle.workspace / "ticks"
@@ -141,7 +141,7 @@ async def test_a_pause_stops_everything_and_the_wall_clock(bottle: BubblewrapBot
     assert (await task).limit is Limit.WALL
 
 
-async def test_a_paused_bottle_starts_nothing(bottle: BubblewrapBottle) -> None:
+async def test_a_paused_bottle_starts_nothing(bottle: HostBottle) -> None:
     await bottle.pause()
     task = asyncio.create_task(bottle.exec(["true"]))
     done, _ = await asyncio.wait({task}, timeout=0.2)
@@ -150,7 +150,7 @@ async def test_a_paused_bottle_starts_nothing(bottle: BubblewrapBottle) -> None:
     assert (await task).ok
 
 
-async def test_a_paused_bottle_can_be_destroyed(backend: Bubblewrap, bottle: BubblewrapBottle) -> None:
+async def test_a_paused_bottle_can_be_destroyed(backend: HostBackend, bottle: HostBottle) -> None:
     up = asyncio.Event()
     task = asyncio.create_task(bottle.exec(["sh", "-c", "echo up; sleep 300"], on_output=lambda _: up.set()))
     await up.wait()

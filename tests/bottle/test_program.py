@@ -10,7 +10,7 @@ import pytest
 
 from boatwright import errors
 from boatwright.bottle import program
-from boatwright.bottle.backends.bubblewrap import Bubblewrap
+from boatwright.bottle.backends.host import HostBackend
 from boatwright.bottle.program import Program
 from boatwright.bottle.protocol import BottleSpec
 from boatwright.config.paths import StateDir
@@ -27,12 +27,12 @@ def find(name: str, folder: Path, state: StateDir, uid: int) -> Program:
     return program.find(name, {"PATH": str(folder)}, uid=uid, shelf=state.run, remedy="install it")
 
 
-async def runs(backend: Bubblewrap, found: Program) -> bool:
+async def runs(backend: HostBackend, found: Program) -> bool:
     bottle = await backend.create(BottleSpec(slug="program", purpose="test", binds=found.binds))
     return (await bottle.exec([str(found.path)])).text() == "it runs\n"
 
 
-async def test_one_in_node_modules_is_shown_with_all_its_company(backend: Bubblewrap) -> None:
+async def test_one_in_node_modules_is_shown_with_all_its_company(backend: HostBackend) -> None:
     modules = backend.state.root / "tools" / "node_modules"
     lay(modules / "@who" / "agent" / "node_modules" / "inner" / "cli")
     (modules / ".bin").mkdir()
@@ -44,7 +44,7 @@ async def test_one_in_node_modules_is_shown_with_all_its_company(backend: Bubble
     assert await runs(backend, found)
 
 
-async def test_one_that_is_a_single_file_is_shown_alone(backend: Bubblewrap) -> None:
+async def test_one_that_is_a_single_file_is_shown_alone(backend: HostBackend) -> None:
     lay(backend.state.root / "bin" / "agent-1")
     (backend.state.root / "bin" / "agent").symlink_to("agent-1")
     found = find("agent", backend.state.root / "bin", backend.state, backend.uid_range[0])
@@ -52,7 +52,7 @@ async def test_one_that_is_a_single_file_is_shown_alone(backend: Bubblewrap) -> 
     assert await runs(backend, found)
 
 
-async def test_one_of_a_venv_is_shown_with_it(backend: Bubblewrap) -> None:
+async def test_one_of_a_venv_is_shown_with_it(backend: HostBackend) -> None:
     place = backend.state.root / "venv"
     lay(place / "bin" / "agent")
     (place / "pyvenv.cfg").write_text("")
@@ -70,7 +70,7 @@ def venv_at(place: Path, base: Path = Path("/usr/bin/python3")) -> Path:
     return place
 
 
-async def test_a_script_of_a_venv_is_run_by_its_interpreter(backend: Bubblewrap) -> None:
+async def test_a_script_of_a_venv_is_run_by_its_interpreter(backend: HostBackend) -> None:
     place = venv_at(backend.state.root / "venv")
     backend.state.root.chmod(0o711)
     (backend.state.root / "path").mkdir()
@@ -108,7 +108,7 @@ def test_an_interpreter_out_of_reach_is_named_with_the_remedy(state: StateDir) -
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a place its bottles cannot reach")
-async def test_one_where_a_bottle_cannot_go_is_copied_once(backend: Bubblewrap) -> None:
+async def test_one_where_a_bottle_cannot_go_is_copied_once(backend: HostBackend) -> None:
     hidden = backend.state.root / "hidden"
     modules = hidden / "node_modules"
     lay(modules / "agent" / "cli").chmod(0o700)

@@ -67,7 +67,7 @@ def test_every_term_of_a_route() -> None:
         ("host: a.example, methods: [CONNECT]", "can never match"),
         ("host: a.example, meter: openai, methods: [GET]", "can never match"),
         ("host: a.example, meter: openia", "meter"),
-        ("host: a.example, credential: sk-abcdefghijklmnop1234", "never the secret"),
+        ("host: a.example, credential: sk-abcdefghijklmnop1234", "never holds one"),
         ("host: a.example, credential: {secret: 'env:K', form: basic}", "names a user"),
         ("host: a.example, credential: {secret: 'env:K', user: x}", "names a user"),
         (

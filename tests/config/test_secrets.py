@@ -48,8 +48,50 @@ def test_a_directory_or_nothing_is_no_key_file(tmp_path: Path) -> None:
             secrets.resolve(f"file:{path}", environment={})
 
 
-@pytest.mark.parametrize("reference", ["", "sk-raw-key", "env:", "file:", "vault:x"])
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "",
+        "sk-raw-key",
+        "env:",
+        "file:",
+        "vault:x",
+        "vault:a/b",
+        "vault:a#f",
+        "vault:a/../b#f",
+        "vault:a?x/b#f",
+        "keyring:x",
+        "keyring:/x",
+        "keyring:x/",
+        "keyring:a/b\nc",
+        "env:A B",
+        "aws:x",
+    ],
+)
 def test_what_is_no_reference_is_not_repeated(reference: str) -> None:
     with pytest.raises(errors.BadInput) as refused:
         secrets.resolve(reference, environment={})
     assert "sk-raw-key" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "words"),
+    [
+        ('{"tokens": {"access_token": "sk-3"}}', "tokens.access_token", ""),
+        ('{"tokens": {}}', "tokens.access_token", "has no text at tokens.access_token"),
+        ('{"tokens": {"access_token": 7}}', "tokens.access_token", "has no text at"),
+        ("[]", "tokens", "has no text at"),
+        ("sk-3", "tokens", "is not JSON"),
+    ],
+)
+def test_a_field_of_a_file_of_json(tmp_path: Path, text: str, field: str, words: str) -> None:
+    path = tmp_path / "auth.json"
+    path.write_text(text)
+    path.chmod(0o600)
+    reference = f"file:{path}#{field}"
+    if not words:
+        assert secrets.resolve(reference, environment={}).reveal() == "sk-3"
+        return
+    with pytest.raises(errors.Parked, match=words) as parked:
+        secrets.resolve(reference, environment={})
+    assert parked.value.code == "credential" and "sk-3" not in str(parked.value)

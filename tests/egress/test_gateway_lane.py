@@ -459,6 +459,46 @@ async def test_count_tokens_is_answered_here(bench: Any) -> None:
     assert bench.provider.asked == [] and bench.budgets.usage("ex-1") == []
 
 
+async def test_an_exact_count_is_the_providers(bench: Any) -> None:
+    async def on_call(asked: Any, say: Any) -> None:
+        await say.whole({"input_tokens": 4_321})
+
+    bench.provider.on_call = on_call
+    await bench.open(exact_counts=True)
+    assert (await bench.call("/v1/messages/count_tokens", ask())).json == {"input_tokens": 4_321}
+    (asked,) = bench.provider.asked
+    assert asked.target == "/v1/messages/count_tokens" and asked.body["messages"] == ask()["messages"]
+    assert bench.budgets.usage("ex-1") == [] and bench.budgets.open_reservations() == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (500, {"error": {}}),
+        (200, {"input_tokens": "many"}),
+        (200, {"input_tokens": -1}),
+        (200, b"words"),
+        (200, []),
+    ],
+)
+async def test_a_count_the_provider_does_not_give_well_is_estimated(
+    bench: Any, status: int, answer: Any
+) -> None:
+    async def on_call(_: Any, say: Any) -> None:
+        await say.whole(answer, status)
+
+    bench.provider.on_call = on_call
+    await bench.open(exact_counts=True)
+    heard = await bench.call("/v1/messages/count_tokens", ask())
+    assert heard.status == 200 and heard.json["input_tokens"] > 10
+
+
+async def test_a_count_for_a_model_of_another_wire_is_not_carried(bench: Any) -> None:
+    await bench.open(exact_counts=True, models=("good",))
+    assert (await bench.call("/v1/messages/count_tokens", ask())).json["input_tokens"] > 10
+    assert bench.provider.asked == []
+
+
 async def test_a_gzip_request_is_judged_by_what_it_says(bench: Any) -> None:
     await bench.open()
     client = await bench.client()

@@ -1,7 +1,9 @@
-"""A Claude subscription behind the wire: its token is added there and nowhere else, and tokens are what is counted."""
+"""Subscriptions behind the wire: a token is added there and nowhere else, and tokens are what is counted."""
 
 from __future__ import annotations
 
+import base64
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from boatwright.egress.call import OAUTH_BETA
 from boatwright.egress.spec import Upstream, to_json
+from boatwright.egress.upstream import origin
 from boatwright.rules import budget as rule
 from boatwright.rules.budget import Account, Granted, Need, Scope, Short
 from boatwright.values.usage import Cap, Usage
@@ -107,11 +110,91 @@ async def test_stand_ins_are_asked_by_the_same_login(bench: Any) -> None:
     assert {asked.headers["authorization"] for asked in bench.provider.asked} == {f"Bearer {CANARY}"}
 
 
-@pytest.mark.parametrize(("login", "protocol"), [("chatgpt", "openai"), ("claude", "openai")])
+@pytest.mark.parametrize(
+    ("login", "protocol"), [("chatgpt", "anthropic"), ("claude", "openai"), ("other", "openai")]
+)
 async def test_a_login_the_wire_does_not_know_is_refused(bench: Any, login: str, protocol: str) -> None:
     spec = bench.spec(upstreams=(Upstream(protocol, socket="/x", secret="env:T", login=login),))
     answer = await bench.order({"do": "open", "spec": to_json(spec), "keys": {}})
     assert "knows no" in str(answer["error"])
+
+
+# --- ChatGPT ---
+
+RESPONSES = "/v1/responses"
+
+
+def jwt(claims: dict[str, Any]) -> str:
+    """A token as a login has it; nobody here checks its signature."""
+    middle = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{middle}.canary"
+
+
+def answered(used: dict[str, int]) -> Any:
+    async def on_call(_: Any, say: Any) -> None:
+        await say.whole({"id": "r", "object": "response", "status": "completed", "output": [], "usage": used})
+
+    return on_call
+
+
+async def by_chatgpt(bench: Any, token: str) -> None:
+    bench.provider.on_call = answered({"input_tokens": 11, "output_tokens": 7, "total_tokens": 18})
+    socket = str(bench.provider.path)
+    upstream = Upstream("openai", socket=socket, secret="env:T", login="chatgpt")
+    spec = bench.spec(upstreams=(upstream,), provider="openai", agent="codex")
+    answer = await bench.order({"do": "open", "spec": to_json(spec), "keys": {"openai": token}})
+    assert "ok" in answer, answer
+
+
+def question(**changes: Any) -> dict[str, Any]:
+    return {"model": "m", "instructions": "be brief", "input": [{"role": "user", "content": "hi"}], **changes}
+
+
+async def test_a_chatgpt_call_has_its_account_and_no_limit_and_holds_the_longest_answer(bench: Any) -> None:
+    bench.budgets.set_cap("execution", "ex-1", Cap(tokens=1_000_000))
+    token = jwt({"https://api.openai.com/auth": {"chatgpt_account_id": "acc-1"}})
+    await by_chatgpt(bench, token)
+    client = await bench.client()
+    headers = [
+        ("authorization", "Bearer none"),
+        ("chatgpt-account-id", "acc-evil"),
+        ("originator", "codex_exec"),
+    ]
+    heard = await client.call(RESPONSES, question(max_output_tokens=50), headers=headers)
+    assert heard.status == 200
+    (asked,) = bench.provider.asked
+    assert asked.headers["authorization"] == f"Bearer {token}"
+    assert (asked.headers["chatgpt-account-id"], asked.headers["originator"]) == ("acc-1", "codex_exec")
+    assert "max_output_tokens" not in asked.body and "service_tier" not in asked.body
+    assert asked.body["store"] is False
+    (row,) = await bench.settled()
+    assert row.reserved_tokens > 128_000 and row.usage.tokens == 18 and row.price_table == "subscription"
+
+
+@pytest.mark.parametrize(
+    "token", ["opaque", "a.b.c", "a.!!.c", jwt({}), jwt({"https://api.openai.com/auth": []})]
+)
+async def test_a_token_that_names_no_account_goes_alone(bench: Any, token: str) -> None:
+    bench.budgets.set_cap("execution", "ex-1", Cap(tokens=1_000_000))
+    await by_chatgpt(bench, token)
+    assert (await bench.call(RESPONSES, question())).status == 200
+    assert "chatgpt-account-id" not in bench.provider.asked[0].headers
+
+
+async def test_a_chatgpt_call_without_room_for_the_longest_answer_is_refused_not_cut_short(
+    bench: Any,
+) -> None:
+    bench.budgets.set_cap("execution", "ex-1", Cap(tokens=100_000))
+    await by_chatgpt(bench, "opaque")
+    heard = await bench.call(RESPONSES, question())
+    assert heard.code == "budget" and "cap 100,000" in heard.json["error"]["message"]
+    assert bench.provider.asked == []
+
+
+async def test_its_path_is_the_backends_own() -> None:
+    upstream = Upstream("openai", secret="file:/x#tokens.access_token", login="chatgpt")
+    where = origin(upstream)
+    assert (where.host, where.target(RESPONSES)) == ("chatgpt.com", "/backend-api/codex/responses")
 
 
 # --- the canary ---

@@ -37,7 +37,7 @@ REFUSED = [
     ("bedrock:anthropic.claude-sonnet-4-5", "Amazon Bedrock signs each request", "ANTHROPIC_API_KEY"),
     ("vertex:gemini-2.5-pro", "Vertex AI takes access tokens", "ANTHROPIC_API_KEY"),
     ("azure:my-deployment", "Azure names a deployment in place of a model", "OPENAI_API_KEY"),
-    ("chatgpt:gpt-5", "its backend refuses a limit on the answer", "OPENAI_API_KEY"),
+    ("chatgpt:gpt-5", "Codex uses it, in a bottle", "--agent codex"),
     ("anthropic:a,bedrock:b", "Amazon Bedrock signs each request", "ANTHROPIC_API_KEY"),
 ]  # fmt: skip
 

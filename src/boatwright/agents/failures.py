@@ -35,6 +35,8 @@ PRICE, CUT = "price", "cut"
 WIRE = "boatwright_"
 """How the type of an error begins that the wire itself answers; its ``code`` says which."""
 _CREDENTIAL_CODES = frozenset({"authentication_error", "invalid_api_key"})
+_TURNED_DOWN = frozenset({401, 403})
+"""The key is not one, or not for this. Asking again changes nothing."""
 _AGAIN = frozenset({408, 409, 425, 429})
 
 NEXT_MOVES = {
@@ -89,7 +91,11 @@ def read(error: Exception) -> Failure:
     if str(body.get("type", "")).startswith(WIRE):
         return _by_wire(body, status)
     said = fence.line(str(body.get("message") or "") or _without_reason(error, status), 400)
-    if status == 401 or _code(body) in _CREDENTIAL_CODES or isinstance(error, ModelQuotaExceededError):
+    if (
+        status in _TURNED_DOWN
+        or _code(body) in _CREDENTIAL_CODES
+        or isinstance(error, ModelQuotaExceededError)
+    ):
         return Failure(CREDENTIAL, said)
     if isinstance(error, ModelContextWindowExceededError):
         return Failure(TOO_LONG, said)

@@ -27,7 +27,7 @@ from boatwright.values.clock import Clock
 from boatwright.values.process import Limits
 
 if TYPE_CHECKING:
-    from boatwright.bottle.backends.bubblewrap import BubblewrapBottle
+    from boatwright.bottle.backends.host import HostBottle
 
 SKIPPED = 0x184D2A50
 """A zstd skippable frame (RFC 8878 §3.1.2): this magic, a length, bytes that decoders pass over."""
@@ -79,7 +79,7 @@ class Manifest:
         return hashlib.sha256(dataclasses.replace(self, sha256="").packed())
 
 
-async def freeze(bottle: BubblewrapBottle, path: Path, *, clock: Clock) -> Manifest:
+async def freeze(bottle: HostBottle, path: Path, *, clock: Clock) -> Manifest:
     """Write ``bottle``, which must not be running, to ``path``; there is either a whole archive or none."""
     toolchain = await _toolchain(bottle)
     fresh = path.with_name(f".{path.name}-{os.urandom(4).hex()}")
@@ -88,7 +88,7 @@ async def freeze(bottle: BubblewrapBottle, path: Path, *, clock: Clock) -> Manif
             file.write(bytes(HEADER))
             manifest = Manifest(
                 slug=bottle.slug,
-                backend="bubblewrap",
+                backend=bottle.backend,
                 architecture=platform.machine(),
                 toolchain=toolchain,
                 created=clock.now().isoformat(),
@@ -128,7 +128,7 @@ def check(path: Path, *, backend: str) -> Manifest:
     return manifest
 
 
-async def thaw(bottle: BubblewrapBottle, path: Path, manifest: Manifest) -> None:
+async def thaw(bottle: HostBottle, path: Path, manifest: Manifest) -> None:
     """Unpack a checked archive into the fresh ``bottle``."""
     here = await _toolchain(bottle)
     for name, frozen in manifest.toolchain.items():
@@ -154,7 +154,7 @@ async def thaw(bottle: BubblewrapBottle, path: Path, manifest: Manifest) -> None
         )
 
 
-async def _pack(bottle: BubblewrapBottle, file: IO[bytes]) -> int:
+async def _pack(bottle: HostBottle, file: IO[bytes]) -> int:
     """Tar what is inside through zstd into ``file``; the bytes before compression."""
     packer = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compressobj()
     size = 0
@@ -228,7 +228,7 @@ def _unpack_into(path: Path, writer: int, tar_bytes: int) -> None:
             out.write(chunk)
 
 
-async def _toolchain(bottle: BubblewrapBottle) -> dict[str, str]:
+async def _toolchain(bottle: HostBottle) -> dict[str, str]:
     said = (await bottle.exec(("/bin/sh", "-c", _VERSIONS), limits=_limits(bottle.spec.limits))).text()
     patterns = {"python": r"^Python (\S+)", "node": r"^v(\d\S*)", "tar": r"tar\D* ([\d.]+)$"}
     found = {name: re.search(pattern, said, re.M) for name, pattern in patterns.items()}

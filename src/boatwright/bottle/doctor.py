@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from boatwright import errors
 from boatwright.bottle import binary, line
+from boatwright.bottle.backends.host import HostBackend, Task
 from boatwright.bottle.protocol import BottleSpec, Missing
 from boatwright.bottle.store import Place, give
 
@@ -73,7 +74,7 @@ def missing(backend: Bubblewrap, kernel: Kernel | None = None) -> Sequence[Missi
         return [_out_of_reach(backend)]
     said = _probe(backend, bwrap, kernel)
     found = [] if said is None else list(diagnose(bwrap.path, said, kernel))
-    return [*found, *_python(backend)]
+    return [*found, *python(backend)]
 
 
 def diagnose(bwrap: Path, said: str, kernel: Kernel) -> Iterator[Missing]:
@@ -135,7 +136,7 @@ def _out_of_reach(backend: Bubblewrap) -> Missing:
     )
 
 
-def _python(backend: Bubblewrap) -> Iterator[Missing]:
+def python(backend: HostBackend) -> Iterator[Missing]:
     """A bottle works without Python, but neither a wire nor a Python repository does."""
     if backend.toolchain.python is None:
         yield Missing(
@@ -163,7 +164,7 @@ def _has_venv(python: Path) -> bool:
 def _probe(backend: Bubblewrap, bwrap: binary.Bwrap, kernel: Kernel) -> str | None:
     """None when a trial bottle starts, else what bwrap said. A success is remembered until the next boot."""
     uid = backend.uid_range[-1]
-    told = f"{_boot(kernel)} {bwrap.digest} {bwrap.path} {uid}"
+    told = f"{boot(kernel)} {bwrap.digest} {bwrap.path} {uid}"
     memory = backend.state.run / f"bwrap-works-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
     if memory.exists():
         return None
@@ -173,7 +174,9 @@ def _probe(backend: Bubblewrap, bwrap: binary.Bwrap, kernel: Kernel) -> str | No
     return said
 
 
-def _boot(kernel: Kernel) -> str:
+def boot(kernel: Kernel | None = None) -> str:
+    """A word for this boot of the machine: what worked once works until the next."""
+    kernel = kernel or Kernel()
     try:
         return kernel.boot.read_text().strip()
     except OSError:
@@ -188,7 +191,7 @@ def _try(backend: Bubblewrap, uid: int) -> str | None:
         for each in (place.workspace, place.home):
             each.mkdir(mode=0o700)
             give(each, uid)
-        trial = backend.line(place, ("true",), cwd=PurePosixPath("/"), environment={}, limits=None, binds=())
+        trial = backend.line(place, Task(("true",), cwd=PurePosixPath("/")))
         reader, writer = os.pipe()
         try:
             with line.opened(trial, status=writer) as opened:

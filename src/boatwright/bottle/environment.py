@@ -27,7 +27,7 @@ from boatwright.bottle.telling import Lines
 from boatwright.values.process import ExecResult, Limits
 
 if TYPE_CHECKING:
-    from boatwright.bottle.backends.bubblewrap import Bubblewrap, BubblewrapBottle
+    from boatwright.bottle.backends.host import HostBackend, HostBottle
 
 ENV = PurePosixPath("/env")
 MODULES = "node_modules"
@@ -103,7 +103,7 @@ def _shown_at(name: str) -> PurePosixPath:
 class Order:
     """One preparation: for which key, by which command, with which wire and limits."""
 
-    backend: Bubblewrap
+    backend: HostBackend
     key: str
     setup: str | None
     commit_tree_into: Callable[[Bottle], Awaitable[None]]
@@ -129,7 +129,7 @@ class Order:
 
 
 async def prepare(
-    backend: Bubblewrap,
+    backend: HostBackend,
     *,
     key: str,
     setup: str | None,
@@ -160,12 +160,12 @@ async def _once(order: Order) -> Prepared:
         return _there(order.place) or await _make(order)
 
 
-def find(backend: Bubblewrap, key: str) -> Prepared | None:
+def find(backend: HostBackend, key: str) -> Prepared | None:
     """The environment for ``key`` if it has been prepared."""
     return _there(backend.state.environments / key)
 
 
-def discard(backend: Bubblewrap, key: str) -> None:
+def discard(backend: HostBackend, key: str) -> None:
     """Forget the environment of ``key``; bottles that use it now keep what they have open."""
     gone = backend.state.environments / f"{_GONE}{key}-{os.urandom(4).hex()}"
     with contextlib.suppress(FileNotFoundError):
@@ -173,7 +173,7 @@ def discard(backend: Bubblewrap, key: str) -> None:
         store.erase(gone)
 
 
-def clear_left(backend: Bubblewrap, left: Path) -> None:
+def clear_left(backend: HostBackend, left: Path) -> None:
     """Take away what a killed process left half made or half removed; what a live one is making stays."""
     if left.name.startswith(_GONE):
         store.erase(left)
@@ -222,7 +222,7 @@ async def _leave(order: Order) -> None:
     await asyncio.to_thread(store.erase, order.making)
 
 
-def _empty(order: Order, bottle: BubblewrapBottle) -> Bind:
+def _empty(order: Order, bottle: HostBottle) -> Bind:
     env = order.making / "env"
     env.mkdir(parents=True)
     order.making.chmod(0o711)
@@ -231,7 +231,7 @@ def _empty(order: Order, bottle: BubblewrapBottle) -> Bind:
     return Bind(env, ENV, writable=True)
 
 
-async def _venv(order: Order, bottle: BubblewrapBottle, env: Bind) -> bool:
+async def _venv(order: Order, bottle: HostBottle, env: Bind) -> bool:
     """A Python environment, with pip only where setup may want it. False when this host has no Python for bottles."""
     python = order.backend.toolchain.python
     if python is None:
@@ -253,20 +253,20 @@ async def _venv(order: Order, bottle: BubblewrapBottle, env: Bind) -> bool:
     return done.ok
 
 
-async def _seed(backend: Bubblewrap, python: str) -> Prepared:
+async def _seed(backend: HostBackend, python: str) -> Prepared:
     """A Python environment with pip and nothing else, made once per interpreter: its installation takes seconds."""
     told = await asyncio.to_thread(_identity, backend, python)
     key = f"python-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
     return await _once(Order(backend, key, None, _nothing, None, {}, Limits(), lambda _: None, seed=True))
 
 
-def programs(backend: Bubblewrap) -> tuple[str, ...]:
+def programs(backend: HostBackend) -> tuple[str, ...]:
     """Which interpreters this host shows to bottles now. What was made with others is not to be used with these."""
     named = (backend.toolchain.python, backend.toolchain.node)
     return tuple(_identity(backend, program) if program else "" for program in named)
 
 
-def _identity(backend: Bubblewrap, program: str) -> str:
+def _identity(backend: HostBackend, program: str) -> str:
     """A program of the inside, as the host has it: where, and of which size, time and inode."""
     inside = PurePosixPath(program)
     binds = (bind for bind in backend.toolchain.binds if inside.is_relative_to(bind.target))
@@ -279,7 +279,7 @@ async def _nothing(_: Bottle) -> None:
     """A seed has no commit."""
 
 
-async def _set_up(order: Order, bottle: BubblewrapBottle, env: Bind, python: bool) -> tuple[str, ...]:
+async def _set_up(order: Order, bottle: HostBottle, env: Bind, python: bool) -> tuple[str, ...]:
     """Run setup; the ``node_modules`` that it made, and that the commit does not bring itself."""
     order.say(f"setting up: {order.setup}")
     before = await _modules(bottle, env)
@@ -291,7 +291,7 @@ async def _set_up(order: Order, bottle: BubblewrapBottle, env: Bind, python: boo
     return made
 
 
-async def _setup(order: Order, bottle: BubblewrapBottle, env: Bind, python: bool) -> None:
+async def _setup(order: Order, bottle: HostBottle, env: Bind, python: bool) -> None:
     shell = _shell()
     paths = (
         {"PATH": f"{ENV / 'bin'}:{order.backend.toolchain.path}", "VIRTUAL_ENV": str(ENV)} if python else {}

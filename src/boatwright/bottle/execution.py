@@ -161,10 +161,8 @@ def _trace(ended: Ended, fired: Limit | None, hits: tuple[int, int], dog: Watchd
 
 
 def _not_made(run: Run) -> errors.MissingPart:
-    said = run.kept.value().decode("utf-8", "replace").strip().splitlines()
-    why = said[-1][:300] if said else "it gave no reason"
     return errors.MissingPart(
-        f"the bottle could not be made: {why}",
-        subject=str(run.line.bwrap.path),
+        f"the bottle could not be made: {run.said() or 'it gave no reason'}",
+        subject=str(run.line.program),
         next_moves=("boatwright doctor",),
     )

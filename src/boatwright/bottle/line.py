@@ -59,13 +59,22 @@ class Line:
     """Kept inside, in the bottle's own user namespace only, for a program of ours that runs nothing of the bottle's."""
     command: Sequence[str] = field(default=("true",))
 
+    @property
+    def program(self) -> Path:
+        """What makes the bottle, for people who look for it when it does not start."""
+        return self.bwrap.path
+
+    def opened(self, *, status: int) -> contextlib.AbstractContextManager[Opened]:
+        return opened(self, status=status)
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A line with its descriptors open: the argv to start and what it must inherit."""
+    """A line with its descriptors open: the argv to start, what it must inherit, and the starter's own variables."""
 
     argv: tuple[str, ...]
     descriptors: tuple[int, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -26,7 +26,7 @@ from boatwright.bottle.protocol import Bind, BottleSpec
 from boatwright.values.process import Limit, Limits
 
 if TYPE_CHECKING:
-    from boatwright.bottle.backends.bubblewrap import Bubblewrap, BubblewrapBottle
+    from boatwright.bottle.backends.host import HostBackend, HostBottle
 
 
 class Kind(StrEnum):
@@ -155,24 +155,24 @@ _BOMBS: dict[int, tuple[Limit, Limits, str]] = {
 }
 
 
-async def run(backend: Bubblewrap) -> list[ProbeResult]:
+async def run(backend: HostBackend) -> list[ProbeResult]:
     """Every probe against a bottle of ``backend``, in the order of the table. Leaves nothing behind."""
     slug = f"verify-{os.urandom(6).hex()}"
     bottle = await backend.create(BottleSpec(slug, "verify"))
     try:
         with _bait(bottle) as bait:
-            tried = await _try(bottle, bait)
+            found = await tried(bottle, "escape", bait.told, bait.binds)
         for number, (limit, limits, script) in _BOMBS.items():
-            tried[number] = await _bomb(bottle, limit, limits, script)
-        return [_result(probe, tried.get(probe.number)) for probe in PROBES]
+            found[number] = await _bomb(bottle, limit, limits, script)
+        return [_result(probe, found.get(probe.number)) for probe in PROBES]
     finally:
         await asyncio.shield(asyncio.ensure_future(backend.destroy(slug)))
 
 
-def _result(probe: Probe, tried: tuple[Outcome, str] | None) -> ProbeResult:
+def _result(probe: Probe, found: tuple[Outcome, str] | None) -> ProbeResult:
     if probe.kind is Kind.HOST:
         return ProbeResult(probe, Outcome.ELSEWHERE, probe.remark)
-    outcome, detail = tried or (Outcome.FAILED, "it gave no answer")
+    outcome, detail = found or (Outcome.FAILED, "it gave no answer")
     return ProbeResult(probe, outcome, detail)
 
 
@@ -184,26 +184,28 @@ class Bait:
     binds: tuple[Bind, ...]
 
 
-async def _try(bottle: BubblewrapBottle, bait: Bait) -> dict[int, tuple[Outcome, str]]:
-    source = inside.program("escape")
+async def tried(
+    bottle: HostBottle, program: str, told: Mapping[str, Any], binds: Sequence[Bind] = ()
+) -> dict[int, tuple[Outcome, str]]:
+    """What a program of ours inside says of each of its probes, given its bait."""
     done = await bottle.exec(
-        ("python3", "-I", "-S", "-c", source),
-        stdin=json.dumps(bait.told).encode(),
-        binds=bait.binds,
+        ("python3", "-I", "-S", "-c", inside.program(program)),
+        stdin=json.dumps(told).encode(),
+        binds=binds,
         separate_stdout=True,
         limits=Limits(wall_seconds=120),
     )
     found: dict[int, tuple[Outcome, str]] = {}
     for line in done.stdout.splitlines():
-        told = json.loads(line)
-        if "error" in told:
-            found[told["probe"]] = (Outcome.FAILED, told["error"])
+        said = json.loads(line)
+        if "error" in said:
+            found[said["probe"]] = (Outcome.FAILED, said["error"])
         else:
-            found[told["probe"]] = (Outcome.OPEN if told["got"] else Outcome.SHUT, told["got"])
+            found[said["probe"]] = (Outcome.OPEN if said["got"] else Outcome.SHUT, said["got"])
     return found
 
 
-async def _bomb(bottle: BubblewrapBottle, limit: Limit, limits: Limits, script: str) -> tuple[Outcome, str]:
+async def _bomb(bottle: HostBottle, limit: Limit, limits: Limits, script: str) -> tuple[Outcome, str]:
     done = await bottle.exec(("/bin/sh", "-c", script), limits=limits)
     await bottle.exec(("/bin/sh", "-c", "rm -f f*"))
     if done.limit is limit:
@@ -212,7 +214,7 @@ async def _bomb(bottle: BubblewrapBottle, limit: Limit, limits: Limits, script: 
 
 
 @contextlib.contextmanager
-def _bait(bottle: BubblewrapBottle) -> Iterator[Bait]:
+def _bait(bottle: HostBottle) -> Iterator[Bait]:
     """Lay out what a bottle must not reach: sockets, a process, a key, a secret, shared memory, an open directory."""
     token = os.urandom(8).hex()
     with contextlib.ExitStack() as stack:

@@ -69,15 +69,15 @@ def parent(pid: int) -> int | None:
     return int(text[text.rindex(b")") + 2 :].split()[1])
 
 
-def is_first_of_namespace(pid: int, uid: int) -> bool:
-    """Whether ``pid`` is the first process of a pid namespace below ours and runs as ``uid``."""
+def is_first_of_namespace(pid: int, uid: int | None) -> bool:
+    """Whether ``pid`` is the first process of a pid namespace below ours, and runs as ``uid`` where one is given."""
     try:
         text = (PROC / str(pid) / "status").read_text("utf-8", "replace")
     except OSError:
         return False
     fields = {name: value.split() for name, _, value in (line.partition(":") for line in text.splitlines())}
     numbers = fields.get("NSpid", [])
-    return len(numbers) > 1 and numbers[-1] == "1" and fields["Uid"][0] == str(uid)
+    return len(numbers) > 1 and numbers[-1] == "1" and uid in (None, int(fields["Uid"][0]))
 
 
 def children(pid: int) -> list[int]:

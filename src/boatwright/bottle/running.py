@@ -16,13 +16,14 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from boatwright import errors
 from boatwright.bottle import channel, launcher, processes
-from boatwright.bottle.line import Line, opened
+from boatwright.bottle.line import Opened
 from boatwright.bottle.output import Kept
 from boatwright.bottle.protocol import OnOutput
+from boatwright.values.process import Limits
 
 _CHILD = re.compile(rb'"child-pid":\s*([0-9]+)')
 _PATIENCE = 10.0
@@ -46,6 +47,25 @@ class Streams:
         return self.separate or self.sink is not None
 
 
+class Startable(Protocol):
+    """One program behind a backend's walls, ready to be started. ``uid`` is the host's, of its processes."""
+
+    @property
+    def program(self) -> Path:
+        """What makes the bottle, for people who look for it when it does not start."""
+        ...
+
+    @property
+    def uid(self) -> int: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    def opened(self, *, status: int) -> contextlib.AbstractContextManager[Opened]:
+        """The argv, whose standard streams are the program's own; ``status`` takes what the starter has to say."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How the tree ended, before anybody says which limit it was. ``made`` is False when there never was a bottle."""
@@ -58,7 +78,7 @@ class Ended:
 class Run:
     """A running tree. ``first`` is the host's pid of its first process, once bwrap has told."""
 
-    def __init__(self, line: Line, streams: Streams) -> None:
+    def __init__(self, line: Startable, streams: Streams) -> None:
         loop = asyncio.get_running_loop()
         self.line = line
         self.streams = streams
@@ -83,7 +103,7 @@ class Run:
             output = self._pipe(stack)
             error = self._pipe(stack) if self.streams.split else None
             stdin, feed = self._stdin(stack)
-            line = stack.enter_context(opened(self.line, status=status[1]))
+            line = stack.enter_context(self.line.opened(status=status[1]))
             stack.enter_context(_no_core_dumps())
             try:
                 self._popen = subprocess.Popen(
@@ -91,7 +111,7 @@ class Run:
                     stdin=stdin,
                     stdout=output[1],
                     stderr=(error or output)[1],
-                    env={},
+                    env=dict(line.environment),
                     cwd="/",
                     pass_fds=line.descriptors,
                     close_fds=True,
@@ -101,7 +121,7 @@ class Run:
             except OSError as problem:
                 raise errors.MissingPart(
                     f"a bottle could not be started: {problem}",
-                    subject=str(self.line.bwrap.path),
+                    subject=str(self.line.program),
                     next_moves=("boatwright doctor",),
                 ) from problem
             self._watch_exit(self._popen.pid)
@@ -162,8 +182,16 @@ class Run:
         if self._first_pidfd >= 0:
             # bwrap ends with the program; the namespace is empty only when its first process is gone.
             await asyncio.shield(self._emptied)
-        made = self._killed or code < 0 or b'"exit-code"' in self._status
+        made = self._killed or code < 0 or self._made()
         return Ended(code if code >= 0 else 128 - code, used, made)
+
+    def _made(self) -> bool:
+        """Whether there was a bottle, by the word of what makes it."""
+        return b'"exit-code"' in self._status
+
+    def said(self) -> str:
+        """What a bottle that could not be made said about it: the last line, or nothing."""
+        return _last_line(self.kept.value())
 
     def kill(self) -> None:
         """Kill the whole tree. Its first process goes first: bwrap then ends only when the namespace is empty."""
@@ -218,7 +246,7 @@ class Run:
         """Hold on to the first process by a descriptor, which its number, once free again, cannot mislead."""
         with contextlib.suppress(OSError):
             descriptor = os.pidfd_open(pid)
-            if processes.is_first_of_namespace(pid, self.line.uid):
+            if self._is_first(pid):
                 self._first_pidfd, self.first = descriptor, pid
                 asyncio.get_running_loop().add_reader(descriptor, self._empty)
             else:
@@ -226,6 +254,9 @@ class Run:
         self._met.set()
         if self._killed:
             self.kill()
+
+    def _is_first(self, pid: int) -> bool:
+        return processes.is_first_of_namespace(pid, self.line.uid)
 
     def _empty(self) -> None:
         asyncio.get_running_loop().remove_reader(self._first_pidfd)
@@ -262,3 +293,8 @@ def _no_core_dumps() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+
+
+def _last_line(said: bytes) -> str:
+    lines = said.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1][:300] if lines else ""

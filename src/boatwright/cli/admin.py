@@ -15,7 +15,7 @@ from boatwright import errors
 from boatwright.agents import registry
 from boatwright.cli import common
 from boatwright.rules import detect, routes
-from boatwright.stages import sweep, traffic
+from boatwright.stages import keys, sweep, traffic
 from boatwright.stages.house import House
 
 
@@ -48,6 +48,7 @@ def _report(house: House) -> dict[str, str]:
         report["bubblewrap"] = f"missing: {missing}"
     for limit in house.backend.capabilities():
         report[f"limit on {limit.limit}"] = f"{limit.strength}: {limit.by}"
+    report |= keys.told(house)
     for agent in registry.PROGRAMS:
         report[f"agent {agent.name}"] = agent.state_of(house.environment)
     return report | _routes(house)

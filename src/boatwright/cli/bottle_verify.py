@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from boatwright import errors
-from boatwright.bottle import probes
+from boatwright.bottle import probes, wire_probes
 from boatwright.bottle.probes import Kind, Outcome, ProbeResult
 from boatwright.cli import common
 
@@ -24,8 +24,10 @@ def verify(as_json: Annotated[bool, typer.Option("--json", help="One JSON docume
     """The escape probes on this host, with a class each. Exit 5 when a dangerous way out is open, or could not be tried."""
     with common.housed() as house:
         house.require_bottle()
-        results = common.wait(probes.run(house.backend))
-    whole = probes.verdict(results)
+        escapes = common.wait(probes.run(house.backend))
+        wires = common.wait(wire_probes.run(house.backend, house.wire, house.state, house.clock))
+    results = [*escapes, *wires]
+    whole = probes.verdict(escapes) and wire_probes.verdict(wires)
     if as_json:
         common.emit_json({"holds": whole, "probes": [_row(each) for each in results]})
     else:

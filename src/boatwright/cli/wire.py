@@ -77,11 +77,16 @@ def _tell(told: Traffic) -> None:
             f"  {'tunnel':<8} {host.host}:{host.port}  {host.times} connections, "
             f"{host.sent:,} bytes sent, {host.received:,} received"
         )
+    for service in told.served:
+        common.say(
+            f"  {'service':<8} {service.service:<40} {service.times:>4} calls, {service.failed} of them refused, "
+            f"{service.sent:,} bytes sent, {service.received:,} received"
+        )
     for route in told.routed:
         common.say(_route(route))
     for denial in told.denied:
         common.say(f"  refused  {denial.target} ({denial.kind}), {denial.count} times: {denial.reason}")
-    if not (told.called or told.reached or told.routed or told.denied):
+    if not (told.called or told.reached or told.routed or told.served or told.denied):
         common.say("  nothing was called and nothing refused")
 
 

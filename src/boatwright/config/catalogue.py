@@ -74,7 +74,8 @@ def _doc(model: type[BaseModel]) -> str:
 
 def _rows(model: type[BaseModel], prefix: str) -> list[str]:
     rows = []
-    for name, field in model.model_fields.items():
+    for python_name, field in model.model_fields.items():
+        name = field.alias or python_name
         inner = _inner(field.annotation)
         if isinstance(inner, type) and issubclass(inner, Block):
             rows += _rows(inner, f"{prefix}{name}.")

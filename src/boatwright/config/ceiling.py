@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from boatwright import errors
+from boatwright.config import secrets, strict_yaml
 from boatwright.config.policy import Block, Budget, NetworkPolicy, Pattern
 from boatwright.config.routes import RouteSetting, contradiction, routes
 from boatwright.config.units import Bytes, NotEnforced, Seconds
@@ -73,7 +76,10 @@ class ModelPrice(Block):
 
 
 class Models(Block):
+    """``count``: who says how many tokens a request would take, when an agent asks: we by its size, or its provider."""
+
     default: str | None = None
+    count: Literal["estimate", "exact"] = "estimate"
     prices: dict[str, ModelPrice] = Field(default_factory=dict)
 
     @field_validator("default")
@@ -101,14 +107,56 @@ def _model(text: str) -> ModelRef:
         raise ValueError(str(error)) from None
 
 
-SecretReference = Annotated[str, StringConstraints(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:[^\x00\n]+)$")]
-"""Where a secret is (``config.secrets``): ``env:NAME`` or ``file:PATH``."""
+def _reference(text: str) -> str:
+    try:
+        secrets.check(text)
+    except errors.BadInput as error:
+        raise _unshown(str(error)) from None
+    return text
+
+
+def _unshown(sentence: str) -> PydanticCustomError:
+    """A problem with a value that may hold a secret."""
+    return PydanticCustomError(strict_yaml.UNSHOWN, "{sentence}", {"sentence": sentence})
+
+
+SecretReference = Annotated[str, AfterValidator(_reference)]
+"""Where a secret is (``config.secrets``), never the secret."""
+
+
+_PROXY = re.compile(r"http://([A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}/?")
+
+
+class Keys(Block):
+    """Where each provider's key is; what is not named is in the provider's own variable."""
+
+    anthropic: SecretReference | None = None
+    openai: SecretReference | None = None
+    gemini: SecretReference | None = None
+
+
+class ProxySetting(Block):
+    """The company's proxy the wire goes through. ``credential`` is USER:PASSWORD, by reference."""
+
+    url: str
+    credential: SecretReference | None = None
+    except_: tuple[Pattern, ...] = Field(default=(), alias="except")
+
+    @field_validator("url")
+    @classmethod
+    def _is_plain(cls, value: str) -> str:
+        if not _PROXY.fullmatch(value):
+            raise _unshown(
+                "should be http://HOST:PORT, without user or password; name those under credential"
+            )
+        return value
 
 
 class Logins(Block):
     """Subscriptions the wire uses in place of a key: where the token is, never the token."""
 
     claude: SecretReference | None = None
+    chatgpt: SecretReference | None = None
 
 
 class Uids(Block):
@@ -154,6 +202,8 @@ class Settings(Block):
     routes: dict[Name, RouteSetting] = Field(default_factory=dict, max_length=200)
     models: Models = Models()
     logins: Logins = Logins()
+    keys: Keys = Keys()
+    proxy: ProxySetting | None = None
     uids: Uids | None = None
     git: GitIdentity = GitIdentity()
     retention: Retention = Retention()

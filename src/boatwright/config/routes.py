@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from boatwright import errors
 from boatwright.config import secrets, strict_yaml
 from boatwright.config.policy import Block
 from boatwright.values.route import PORTS, Credential, Form, Route, Scheme, covers
@@ -57,10 +58,12 @@ def _method(value: str) -> str:
 
 def _reference(value: str) -> str:
     """Said without the value: it may be the secret itself."""
-    if re.match(secrets.REFERENCE, value) is None:
+    try:
+        secrets.check(value)
+    except errors.BadInput as error:
         raise PydanticCustomError(
-            strict_yaml.UNTOLD, "says where a secret is: env:NAME or file:/PATH, never the secret"
-        )
+            strict_yaml.UNSHOWN, f"names no secret, and never holds one: {error}"
+        ) from None
     return value
 
 

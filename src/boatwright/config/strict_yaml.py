@@ -17,8 +17,8 @@ MAX_NODES = 5_000
 MAX_DEPTH = 12
 NOT_ENFORCED = "not_enforced"
 """The type of a problem that ``units.NotEnforced`` finds."""
-UNTOLD = "untold"
-"""The type of a problem with a value that is not repeated: it may be a secret."""
+UNSHOWN = "unshown"
+"""The type of a problem with a value that may be a secret in the wrong place: it is not repeated."""
 
 Place = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -141,8 +141,7 @@ def _problem(model: type[BaseModel], document: Document, problem: Any) -> errors
         return refuse(document.file, line, f"'{name}' is not enforced by this release", f"remove '{name}'")
     message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     given = problem.get("input")
-    told = problem["type"] != UNTOLD and isinstance(given, str | int | float | bool)
-    shown = f", not {given!r}"[:80] if told else ""
+    shown = f", not {given!r}"[:80] if _may_show(problem, given) else ""
     about = f"'{name}' " if name else ""
     return refuse(
         document.file,
@@ -150,6 +149,10 @@ def _problem(model: type[BaseModel], document: Document, problem: Any) -> errors
         f"{about}{message[:1].lower()}{message[1:]}{shown}",
         f"mend '{name}' on line {line}",
     )
+
+
+def _may_show(problem: Any, given: Any) -> bool:
+    return problem["type"] != UNSHOWN and isinstance(given, str | int | float | bool)
 
 
 def _unknown(model: type[BaseModel], file: str, line: int, place: Place) -> errors.BadPolicy:
@@ -177,7 +180,7 @@ def _fields_at(model: type[BaseModel], place: Place) -> tuple[str, ...]:
         model = inner[0]
         if field is not None and get_origin(field.annotation) is dict:
             next(parts, None)
-    return tuple(model.model_fields)
+    return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
 def nearest(key: str, known: Iterable[str]) -> str | None:

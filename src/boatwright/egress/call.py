@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import dataclass
 
 import h11
@@ -63,19 +65,7 @@ class Call:
         return protocol_module.encode(self.body)
 
     def headers(self, where: Origin, key: str | None, length: int) -> list[tuple[str, str]]:
-        login = self.upstream.login
-        headers = [
-            ("host", where.authority),
-            *(_with_beta(self.passed) if login else self.passed),
-            ("content-type", "application/json"),
-            ("content-length", str(length)),
-            ("accept-encoding", "identity"),
-        ]
-        if key is not None and login:
-            headers.append(("authorization", f"Bearer {key}"))
-        elif key is not None:
-            headers.append((self.protocol.key_header, self.protocol.key_prefix + key))
-        return headers
+        return headers(self.protocol, self.upstream, self.passed, where, key, length)
 
     def outcome(self, status: int, reading: Reading | None, refused: bool) -> Outcome:
         """What its end is booked as, told from the answer's status and reading."""
@@ -89,6 +79,44 @@ class Call:
         if self.price is None:
             return 0  # only token budgets let an unpriced model through
         return pricing.cost(self.price, reading.usage, cache_write_long=reading.cache_write_long)
+
+
+def headers(
+    metered: Metered,
+    upstream: Upstream,
+    passed: tuple[tuple[str, str], ...],
+    where: Origin,
+    key: str | None,
+    length: int,
+) -> list[tuple[str, str]]:
+    """The headers of one request to a provider: what of the client's goes on, and the key as the provider wants it."""
+    made = [
+        ("host", where.authority),
+        *(_with_beta(passed) if upstream.login == "claude" else passed),
+        ("content-type", "application/json"),
+        ("content-length", str(length)),
+        ("accept-encoding", "identity"),
+    ]
+    if key is not None and upstream.login:
+        made.append(("authorization", f"Bearer {key}"))
+        made += _account(key) if upstream.login == "chatgpt" else ()
+    elif key is not None:
+        made.append((metered.key_header, metered.key_prefix + key))
+    return made
+
+
+def _account(token: str) -> tuple[tuple[str, str], ...]:
+    """The account a ChatGPT token is for, which its backend wants named beside it; the token itself says which.
+
+    A token that is no JWT, or names none, goes alone: the backend decides.
+    """
+    try:
+        part = token.split(".")[1]
+        told = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        account = told["https://api.openai.com/auth"]["chatgpt_account_id"]
+    except (ValueError, LookupError, TypeError):
+        return ()
+    return (("chatgpt-account-id", account),) if isinstance(account, str) else ()
 
 
 def passed(request: h11.Request, metered: Metered) -> tuple[tuple[str, str], ...]:

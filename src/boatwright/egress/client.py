@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from boatwright import errors
-from boatwright.config import release, secrets
+from boatwright.config import release
 from boatwright.config.paths import StateDir
-from boatwright.config.secrets import Secret
-from boatwright.egress import control, registries, wires
+from boatwright.egress import control, keys, registries, wires
 from boatwright.egress.budget import Budgets
+from boatwright.egress.detour import DETOUR
 from boatwright.egress.registries import Registries
-from boatwright.egress.spec import OWN, Upstream, WireSpec, to_json
+from boatwright.egress.spec import OWN, Detour, Upstream, WireSpec, to_json
 from boatwright.egress.upstream import open_unix
 from boatwright.egress.wires import Denial, Wires
 from boatwright.rules import routes as routing
@@ -69,8 +69,10 @@ class WireClient:
         environment: Mapping[str, str] | None = None,
         clock: Clock | None = None,
         grace: float | None = None,
+        detour: Detour | None = None,
     ) -> None:
         self._state = state
+        self._detour = detour
         self._environment = dict(os.environ if environment is None else environment)
         self._release = release.current(self._environment)
         self._clock = clock or SystemClock()
@@ -158,13 +160,14 @@ class WireClient:
     async def open(self, spec: WireSpec) -> Path:
         """Open a wire, or say again what it is; returns the directory that holds its socket.
 
-        Keys named ``env:`` are taken from this client's environment and handed over; ``errors.Parked`` (code
-        ``credential``) names the variable that is missing. ``registry_only`` adds this host's registries.
+        Keys that only this client can resolve, such as ``env:``, are handed over; ``errors.Parked`` (code
+        ``credential``) names the one that cannot be had. ``registry_only`` adds this host's registries.
         """
         if spec.network == Network.REGISTRY_ONLY:
             spec = await asyncio.to_thread(self._with_registries, spec)
-        keys = self._keys(spec)
-        await self._order({"do": "open", "spec": to_json(spec), "keys": keys})
+        spec = self._located(spec)
+        handed = await asyncio.to_thread(self._keys, spec)
+        await self._order({"do": "open", "spec": to_json(spec), "keys": handed})
         return wires.directory(self._state, spec.id)
 
     async def close(self, wire: str) -> None:
@@ -186,16 +189,16 @@ class WireClient:
         A route that is gone is denied from the next request on. Keys of ``env:`` are handed over where this
         client's environment has them; where it has not, the wire keeps the one it holds.
         """
-        keys = {}
+        handed: dict[str, str] = {}
         for route in routes:
-            if route.credential is not None and not secrets.is_file(route.credential.secret):
+            if route.credential is not None:
                 with contextlib.suppress(errors.Parked):
-                    found = secrets.resolve(route.credential.secret, environment=self._environment)
-                    keys[route.held_as] = found.reveal()
-        rows = [asdict(route) for route in routes]
+                    key = await asyncio.to_thread(self._routed, route.credential.secret)
+                    handed |= {route.held_as: key} if key else {}
+        rows = [asdict(self._found(route)) for route in routes]
         try:
             async with self._connected() as proxy:
-                answer = await proxy.order({"do": "reload", "routes": rows, "keys": keys})
+                answer = await proxy.order({"do": "reload", "routes": rows, "keys": handed})
         except _Away:
             return []
         return [Change(**{**each, "gone": tuple(each["gone"])}) for each in answer["wires"]]
@@ -245,19 +248,41 @@ class WireClient:
 
     def _keys(self, spec: WireSpec) -> dict[str, str]:
         """Resolve every key once here, so that a missing one parks before a token is spent."""
-        keys = {}
-        for name, reference in spec.secrets().items():
-            secret = self._registry_password(reference)
-            secret = secret or secrets.resolve(reference, environment=self._environment)
-            if not secrets.is_file(reference):
-                keys[name] = secret.reveal()
-        return keys
+        wanted = {one.protocol: one.secret for one in spec.upstreams}
+        found = {name: keys.handed(secret, self._environment) for name, secret in wanted.items() if secret}
+        if spec.detour is not None and spec.detour.secret:
+            found[DETOUR] = keys.handed(spec.detour.secret, self._environment, blanks=True)
+        found |= {
+            one.held_as: self._routed(one.credential.secret)
+            for one in spec.routes
+            if one.credential is not None
+        }
+        return {name: key for name, key in found.items() if key is not None}
 
-    def _registry_password(self, reference: str) -> Secret | None:
-        """The password of this host's own registry; None for any other reference."""
+    def _located(self, spec: WireSpec) -> WireSpec:
+        """The spec with what lets the proxy find this host's secrets, and the way out of its network."""
+        upstreams = tuple(
+            replace(one, around=keys.around(one.secret, self._environment)) for one in spec.upstreams
+        )
+        way = spec.detour or self._detour
+        if way is not None:
+            way = replace(way, around=keys.around(way.secret, self._environment))
+        routes = tuple(self._found(one) for one in spec.routes)
+        return replace(spec, upstreams=upstreams, routes=routes, detour=way)
+
+    def _routed(self, reference: str) -> str | None:
+        """The key of a route where the proxy cannot have it by itself; this host's own registries are known here."""
         if not reference.startswith(OWN):
-            return None
-        return self.registries().password(reference)
+            return keys.handed(reference, self._environment)
+        password = self.registries().password(reference)
+        return password.reveal() if password else None
+
+    def _found(self, route: Route) -> Route:
+        """A route with what lets the proxy find its secret."""
+        said = route.credential
+        if said is None or said.secret.startswith(OWN):
+            return route
+        return replace(route, credential=replace(said, around=keys.around(said.secret, self._environment)))
 
     def _with_registries(self, spec: WireSpec) -> WireSpec:
         found = self.registries()

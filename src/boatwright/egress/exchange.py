@@ -121,10 +121,8 @@ class Exchange:
 
     async def _upload(self, link: Link) -> None:
         chunked = "transfer-encoding" in self._names
-        async for data in self.client.parts():
+        async for data in self.client.parts(UPLOAD_BYTES):
             self.sent += len(data)
-            if self.sent > UPLOAD_BYTES:
-                raise Refused("too_large", f"an upload may have {UPLOAD_BYTES >> 30} GiB")
             await link.write(b"%x\r\n%s\r\n" % (len(data), data) if chunked else data)
         if chunked:
             await link.write(b"0\r\n\r\n")

@@ -10,7 +10,6 @@ client has not heard a byte, the next is asked, under a reservation of its own.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,27 +24,42 @@ from boatwright.egress import inbound as inbound_module
 from boatwright.egress.answer import Refused
 from boatwright.egress.booking import Reserve
 from boatwright.egress.call import Call
+from boatwright.egress.counting import Counting
 from boatwright.egress.hold import Hold, Office
 from boatwright.egress.inbound import Inbound
+from boatwright.egress.keys import Keys
 from boatwright.egress.meter import protocol as protocol_module
 from boatwright.egress.meter.protocol import Ask
 from boatwright.egress.meter.protocol import Protocol as Metered
 from boatwright.egress.relay import Answer, Relay
 from boatwright.egress.spec import LOGINS, Upstream, WireSpec
-from boatwright.egress.upstream import Cut, Link, NoAnswer, NotSent, Origin, Pool, Unreachable, origin
+from boatwright.egress.upstream import (
+    Cut,
+    Link,
+    NoAnswer,
+    NotSent,
+    Origin,
+    Pool,
+    Unreachable,
+    Ways,
+    origin,
+    reached,
+)
 from boatwright.rules.bound import Refusal as Unbounded
 from boatwright.rules.pricing import Price
 from boatwright.values.clock import Ids
 
 
-class House(Office, Protocol):
+class House(Office, Ways, Protocol):
     """What the lane needs of the proxy."""
 
     ids: Ids
     pool: Pool
     owner: str
 
-    def key(self, wire: WireSpec, upstream: Upstream) -> str | None:
+    keys: Keys
+
+    async def key(self, wire: WireSpec, upstream: Upstream) -> str | None:
         """The key to add; None when the upstream wants none; ``Refused`` while it is not here."""
         ...
 
@@ -79,13 +93,14 @@ class Gateway:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._counting = Counting(house)
 
     async def serve(self, wire: WireSpec, request: h11.Request, client: Inbound) -> None:
         """Answer one request in origin form; ``Refused`` says why not."""
         path, _, query = request.target.decode("ascii").partition("?")
         counted = meter.count_by_path(path)
         if counted is not None and request.method == b"POST" and wire.upstream(counted[0]) is not None:
-            await self._count(counted[1], request, client)
+            await self._counting.serve(wire, request, client, counted[1], counted[0])
             return
         metered = meter.by_path(path)
         upstream = wire.upstream(metered.side) if metered else None
@@ -116,7 +131,7 @@ class Gateway:
             if model:
                 metered, body = call_module.renamed(metered, body, model)
             asked_usage = bool(protocol_module.mapping(body.get("stream_options")).get("include_usage"))
-            ask = Ask(wire.pricing(metered.side), wire.allow_fields)
+            ask = Ask(wire.pricing(metered.side), wire.allow_fields, login=asked.upstream.login)
             bound = metered.bound(body, ask)
             counted = ask.sent or protocol_module.encode(body)
         except Unbounded as refusal:
@@ -137,15 +152,6 @@ class Gateway:
         if upstream.login:
             return None  # a subscription is not billed by the token
         return prices.find(wire.pricing(side), model, self._house.clock.now(), wire.prices)
-
-    async def _count(self, field: str, request: h11.Request, client: Inbound) -> None:
-        """An estimate of our own, three bytes a token: never sent, never billed; it decides nothing here."""
-        raw = inbound_module.decode(await client.body(), inbound_module.header(request, b"content-encoding"))
-        body = json.dumps({field: -(-len(raw) // 3)}).encode()
-        headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
-        await client.send(
-            h11.Response(status_code=200, headers=headers), h11.Data(data=body), h11.EndOfMessage()
-        )
 
     # --- the call ----------------------------------------------------------------------------------------
 
@@ -171,8 +177,8 @@ class Gateway:
         The client has heard nothing then. Once a byte of an answer went to it, nothing is tried again.
         """
         await self._house.check_frozen(wire.pricing(call.protocol.side), call.bound.model)
-        key = self._house.key(wire, call.upstream)
-        where = origin(call.upstream)
+        key = await self._house.key(wire, call.upstream)
+        where = await reached(self._house, wire, call.upstream)
         started = self._house.clock.monotonic()
         async with Hold(self._house, self._reserve(wire, call)) as hold:
             try:
@@ -188,6 +194,8 @@ class Gateway:
             if hold.above:
                 self._house.freeze(wire.pricing(call.protocol.side), call.bound.model)
         self._note(wire, call, hold, answer, self._house.clock.monotonic() - started)
+        if answer.status in {401, 403}:
+            self._house.keys.forget(call.upstream.secret)
         if answer.client_gone:
             raise inbound_module.Gone
         return f"status {answer.status}" if away else None

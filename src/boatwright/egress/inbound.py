@@ -73,15 +73,6 @@ class Inbound:
             raise Gone from error
         return bytes(body)
 
-    async def parts(self) -> AsyncIterator[bytes]:
-        """The body as it comes, undecoded and of any length; ``Gone`` when it ends too early."""
-        if self._h11.they_are_waiting_for_100_continue:
-            await self.send(h11.InformationalResponse(status_code=100, headers=[]))
-        while isinstance(event := await self._next(IDLE_SECONDS), h11.Data):
-            yield bytes(event.data)
-        if not isinstance(event, h11.EndOfMessage):
-            raise Gone
-
     async def end(self) -> None:
         """Take note that a request without a body has ended."""
         if not isinstance(await self._next(IDLE_SECONDS), h11.EndOfMessage):
@@ -92,10 +83,23 @@ class Inbound:
         while isinstance(event := self._event(), h11.Data):
             body += event.data
             if len(body) > BODY_BYTES:
-                raise Refused("too_large", f"a request body may have {BODY_BYTES >> 20} MiB")
+                raise too_large(BODY_BYTES)
         if event is not h11.NEED_DATA and not isinstance(event, h11.EndOfMessage):
             raise Gone
         return event is not h11.NEED_DATA
+
+    async def parts(self, most: int) -> AsyncIterator[bytes]:
+        """The body as it comes; ``Refused`` once it is larger than ``most`` bytes."""
+        if self._h11.they_are_waiting_for_100_continue:
+            await self.send(h11.InformationalResponse(status_code=100, headers=[]))
+        size = 0
+        while isinstance(event := await self._next(IDLE_SECONDS), h11.Data):
+            size += len(event.data)
+            if size > most:
+                raise too_large(most)
+            yield bytes(event.data)
+        if not isinstance(event, h11.EndOfMessage):
+            raise Gone
 
     async def _next(self, seconds: float) -> _Event:
         while (event := self._event()) is h11.NEED_DATA:
@@ -207,6 +211,10 @@ class Inbound:
             self.writer.close()
 
 
+def too_large(most: int) -> Refused:
+    return Refused("too_large", f"a request body may have {most / (1 << 20):g} MiB")
+
+
 def header(request: h11.Request, name: bytes) -> bytes:
     """The one value of a header; empty when absent."""
     return next((value for key, value in request.headers if key == name), b"")
@@ -224,7 +232,7 @@ def decode(body: bytes, encoding: bytes) -> bytes:
     except zlib.error as error:
         raise Refused("invalid", "the request body is not gzip as it says") from error
     if unpacker.unconsumed_tail:
-        raise Refused("too_large", f"a request body may have {BODY_BYTES >> 20} MiB")
+        raise too_large(BODY_BYTES)
     if not unpacker.eof or unpacker.unused_data:
         raise Refused("invalid", "the request body is not gzip as it says")
     return plain

@@ -19,6 +19,7 @@ from boatwright.egress import gateway, http1, tunnel
 from boatwright.egress import inbound as inbound_module
 from boatwright.egress.answer import Refused
 from boatwright.egress.authority import Authority
+from boatwright.egress.detour import Via
 from boatwright.egress.exchange import Exchange
 from boatwright.egress.gateway import Gateway
 from boatwright.egress.inbound import Inbound
@@ -46,7 +47,7 @@ class House(tunnel.House, Protocol):
     @property
     def authority(self) -> Authority: ...
 
-    def key(self, wire: WireSpec, upstream: Upstream) -> str | None: ...
+    async def key(self, wire: WireSpec, upstream: Upstream) -> str | None: ...
 
 
 @dataclass(slots=True)
@@ -56,6 +57,7 @@ class Way:
     host: str
     port: int
     scheme: Scheme
+    via: Via | None
     addresses: tuple[str, ...]
     link: Link | None = field(default=None)
 
@@ -88,7 +90,7 @@ class Intercept:
         """End the TLS of a CONNECT that was allowed; what is said inside, and the way it leads."""
         client.hold()
         try:
-            addresses = await tunnel.addresses(self._house, wire, host, port)
+            via, addresses = await tunnel.led(self._house, wire, host, port)
             context = self._house.authority.context(host)
         except BaseException:
             client.go_on()
@@ -97,7 +99,7 @@ class Intercept:
             inner = await client.secure(context, HANDSHAKE_SECONDS)
         except (ssl.SSLError, ValueError) as error:
             raise WrongName(f"its TLS asks for another name than {host}, or is none") from error
-        way = Way(host, port, Scheme.HTTPS, tuple(addresses))
+        way = Way(host, port, Scheme.HTTPS, via, addresses)
         try:
             yield way, inner
         finally:
@@ -108,8 +110,8 @@ class Intercept:
         """A request in absolute form, for a route that says ``scheme: http``; ``Refused`` where there is none."""
         host, port, target = _absolute(request)
         decision = self._judged(wire.spec, host, port, Scheme.HTTP)
-        addresses = await tunnel.addresses(self._house, wire.spec, host, port)
-        way = Way(host, port, Scheme.HTTP, tuple(addresses))
+        via, addresses = await tunnel.led(self._house, wire.spec, host, port)
+        way = Way(host, port, Scheme.HTTP, via, addresses)
         try:
             await self._serve(way, wire, decision, request, target, client)
         finally:
@@ -181,7 +183,7 @@ class Intercept:
     async def _carry(
         self, way: Way, wire: WireSpec, route: Route, request: h11.Request, target: str, client: Inbound
     ) -> None:
-        key = self._house.key(wire, _upstream(way, route)) if route.credential else None
+        key = await self._house.key(wire, _upstream(way, route)) if route.credential else None
         one = Exchange(client, request, route, key)
         try:
             head = http1.request(request.method.decode("ascii"), target, one.headers(way.authority))
@@ -221,7 +223,12 @@ class Intercept:
 
     async def _link(self, way: Way, route: Route, *, fresh: bool) -> Link:
         where = Origin(
-            way.host, way.port, tls=way.scheme is Scheme.HTTPS, ca=route.ca, addresses=way.addresses
+            way.host,
+            way.port,
+            tls=way.scheme is Scheme.HTTPS,
+            ca=route.ca,
+            addresses=way.addresses,
+            via=way.via,
         )
         if way.link is not None and (fresh or way.link.stale or way.link.origin != where):
             way.close()
@@ -239,6 +246,7 @@ def _upstream(way: Way, route: Route) -> Upstream:
         base_url=f"{way.scheme}://{way.authority}",
         secret=route.credential.secret if route.credential else None,
         held_as=route.held_as,
+        around=route.credential.around if route.credential else (),
         ca=route.ca,
         addresses=way.addresses,
     )

@@ -13,13 +13,14 @@ from typing import Protocol
 import h11
 
 from boatwright import errors
-from boatwright.egress import gateway, intercept, tunnel
+from boatwright.egress import gateway, intercept, services, tunnel
 from boatwright.egress.answer import Refused
 from boatwright.egress.booking import Denied
 from boatwright.egress.gateway import Gateway
 from boatwright.egress.inbound import Gone, Inbound
 from boatwright.egress.intercept import Intercept
 from boatwright.egress.listener import Wire
+from boatwright.egress.services import Services
 from boatwright.egress.tunnel import Tunnel, WrongName
 from boatwright.rules import routes as routing
 from boatwright.rules.routes import Lane
@@ -27,20 +28,21 @@ from boatwright.rules.routes import Lane
 Handle = Callable[[Wire, h11.Request, Inbound], Awaitable[None]]
 
 
-class House(gateway.House, intercept.House, Protocol):
+class House(gateway.House, intercept.House, services.House, Protocol):
     """What the lanes need of the proxy."""
 
     place: str
 
 
 class Lanes:
-    """Gateway, tunnel and intercept lane behind the sockets of one proxy."""
+    """Gateway, services, tunnel and intercept lane behind the sockets of one proxy."""
 
     def __init__(self, house: House) -> None:
         self._house = house
         self._gateway = Gateway(house)
         self._tunnel = Tunnel(house)
         self._intercept = Intercept(house, self._gateway)
+        self._services = Services(house)
 
     async def serve(self, wire: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a bottle; the edge where whatever goes wrong ends."""
@@ -80,6 +82,8 @@ class Lanes:
     async def _dispatch(self, wire: Wire, request: h11.Request, client: Inbound) -> None:
         if request.method == b"CONNECT":
             await self._connect(wire, request, client)
+        elif request.target.startswith(services.PREFIX):
+            await self._services.serve(wire.spec, request, client)
         elif request.target.startswith(b"/"):
             await self._gateway.serve(wire.spec, request, client)
         else:

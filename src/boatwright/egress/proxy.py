@@ -16,21 +16,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from boatwright import errors
-from boatwright.config import secrets as secret_references
 from boatwright.config.paths import StateDir
+from boatwright.config.secrets import Secret
 from boatwright.egress import control, gateway, sockets, tunnel, wires
 from boatwright.egress import spec as spec_module
 from boatwright.egress.answer import Refused
 from boatwright.egress.authority import Authority
 from boatwright.egress.booking import Result, Settle
 from boatwright.egress.budget import Budgets
+from boatwright.egress.detour import DETOUR, Via, via
 from boatwright.egress.journal import Journal
+from boatwright.egress.keys import Keys
 from boatwright.egress.lanes import Lanes
 from boatwright.egress.listener import Wire
 from boatwright.egress.log import Log
 from boatwright.egress.spec import Upstream, WireSpec, renewed
 from boatwright.egress.upstream import Pool
 from boatwright.egress.wires import Wires
+from boatwright.rules import destinations
 from boatwright.values.clock import Clock, Ids
 from boatwright.values.route import from_row
 
@@ -69,6 +72,7 @@ class Proxy:
         self._rows = Wires(budgets.database, self.place)
         self.journal = Journal(budgets)
         self.pool = Pool()
+        self.keys = Keys(clock)
         self._log = Log(state.logs / "proxy.log", clock)
         self._wires: dict[str, Wire] = {}
         self._orders = asyncio.Lock()
@@ -114,6 +118,7 @@ class Proxy:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(SWEEP_SECONDS, self._grace)):
                     await self._stop.wait()
+            self.keys.sweep()
             if self._idle() or not (self._state.run / control.SOCKET).exists():
                 self.note("idle")  # or the state directory is gone, and with it everything there is to do
                 return
@@ -203,7 +208,8 @@ class Proxy:
             before = wire.spec
             after = replace(before, routes=renewed(before.routes, now))
             await asyncio.to_thread(self._rows.save, after, self.clock.now())
-            wire.reload(after, {name: key for name, key in keys.items() if name in after.secrets()})
+            names = {route.held_as for route in after.routes}
+            wire.reload(after, {name: key for name, key in keys.items() if name in names})
             gone = [
                 route.name for route in before.routes if route not in after.routes and route.name not in now
             ]
@@ -299,23 +305,26 @@ class Proxy:
         if self._bookings:
             await asyncio.wait(set(self._bookings))
 
-    def key(self, wire: WireSpec, upstream: Upstream) -> str | None:
+    async def key(self, wire: WireSpec, upstream: Upstream) -> str | None:
         if upstream.secret is None:
             return None
-        if secret_references.is_file(upstream.secret):
-            try:
-                return secret_references.resolve(upstream.secret, environment={}).reveal()
-            except errors.Parked as error:
-                raise Refused("credential", str(error), next_moves=error.next_moves) from error
+        return await self.keys.get(
+            upstream.secret, upstream.around, self._handed(wire, upstream.held_as or upstream.protocol)
+        )
+
+    async def detour(self, wire: WireSpec, host: str) -> Via | None:
+        plan = wire.detour
+        if plan is None or destinations.direct(plan.direct, host):
+            return None
+        if plan.secret is None:
+            return via(plan, None)
+        return via(
+            plan, await self.keys.get(plan.secret, plan.around, self._handed(wire, DETOUR), blanks=True)
+        )
+
+    def _handed(self, wire: WireSpec, name: str) -> Secret | None:
         held = self._wires.get(wire.id)
-        secret = held.keys.get(upstream.held_as or upstream.protocol) if held else None
-        if secret is None:
-            raise Refused(
-                "credential",
-                "the proxy was restarted and waits until a worker hands over the key again",
-                next_moves=("boatwright resume EXECUTION, with the key in the environment",),
-            )
-        return secret.reveal()
+        return held.keys.get(name) if held else None
 
     async def check_frozen(self, provider: str, model: str) -> None:
         if (provider, model) not in self._frozen:

@@ -67,7 +67,8 @@ class Registries:
     @property
     def routes(self) -> tuple[Route, ...]:
         """A way to each registry whose address holds a password: the wire adds it, no bottle sees it."""
-        return tuple(_route(place, user) for place, (user, _) in self.credentials.items())
+        ca = next((str(path) for path in self.authorities if path.is_file()), "")
+        return tuple(_route(place, user, ca) for place, (user, _) in self.credentials.items())
 
     def password(self, reference: str) -> Secret | None:
         """The secret behind a reference of :attr:`routes`; None for any other reference."""
@@ -75,10 +76,10 @@ class Registries:
         return secret if reference.startswith(OWN) else None
 
 
-def _route(place: str, user: str) -> Route:
+def _route(place: str, user: str, ca: str) -> Route:
     host, port = destinations.split(place)
     credential = Credential(f"{OWN}{place}", form=Form.BASIC, user=user)
-    return Route(f"{OWN}{place}", host, port, methods=("GET",), credential=credential)
+    return Route(f"{OWN}{place}", host, port, methods=("GET",), credential=credential, ca=ca)
 
 
 class _Found:

@@ -27,15 +27,19 @@ COMPATIBLE = "/v1beta/openai"
 OWN = "registry:"
 """How a route names a password that stands in this host's own configuration of a package client."""
 
-LOGINS = {"claude": "anthropic"}
+LOGINS = {"claude": "anthropic", "chatgpt": "openai"}
 """Subscriptions whose token the wire can add, and the protocol each is for."""
+CODEX_PATH = "/backend-api/codex"
+"""Below which a ChatGPT login's backend speaks Responses, without a version in the path."""
+_LOGIN_BASES = {"chatgpt": f"https://chatgpt.com{CODEX_PATH}"}
 
 
 @dataclass(frozen=True)
 class Upstream:
     """Where calls of one protocol go: an address or a unix socket, and the reference of the key to add.
 
-    ``login`` names the subscription the secret belongs to (:data:`LOGINS`); empty: it is an API key.
+    ``login`` names the subscription the secret belongs to (:data:`LOGINS`); empty: it is an API key. ``around`` says
+    where the secret's source is (``config.secrets.surroundings``), set by the worker that opens the wire.
     """
 
     protocol: str
@@ -49,10 +53,31 @@ class Upstream:
     """A file of authorities to trust for it; empty: the system's."""
     addresses: tuple[str, ...] = ()
     """Of its host, where the lane has resolved and judged them; empty: whatever the name leads to."""
+    around: tuple[tuple[str, str], ...] = ()
 
     @property
     def base(self) -> str:
-        return self.base_url or DEFAULT_BASES.get(self.protocol, "")
+        return self.base_url or _LOGIN_BASES.get(self.login) or DEFAULT_BASES.get(self.protocol, "")
+
+
+@dataclass(frozen=True)
+class Detour:
+    """The proxy of a company's network, through which this host reaches all but the hosts in ``direct``."""
+
+    host: str
+    port: int
+    secret: str | None = None
+    direct: tuple[str, ...] = ()
+    around: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Service:
+    """Something of this host that a bottle may speak to: its socket, the methods it takes, bytes of a request's body."""
+
+    socket: str
+    methods: tuple[str, ...] = ("GET", "POST")
+    most_bytes: int = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -64,8 +89,9 @@ class WireSpec:
     dollars per million tokens by kind (input, output, cache_read, cache_write, cache_write_long).
     ``allow_fields`` are request fields, tool types and block types let through although their cost is not
     bounded by the request. ``fallback`` are models tried in order: a call for the first of them is asked of
-    the next when the one before is overloaded, limited or away. ``routes`` are the operator's, as far as this wire
-    has them, in the operator's order.
+    the next when the one before is overloaded, limited or away. ``exact_counts``: a client that asks how many
+    tokens a request would take gets the provider's figure, not our estimate. ``services`` are reached by name.
+    ``routes`` are the operator's, as far as this wire has them, in the operator's order.
     """
 
     id: str
@@ -85,6 +111,9 @@ class WireSpec:
     allow_fields: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ()
+    exact_counts: bool = False
+    detour: Detour | None = None
+    services: Mapping[str, Service] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _ID.match(self.id):
@@ -99,12 +128,6 @@ class WireSpec:
 
     def upstream(self, protocol: str) -> Upstream | None:
         return next((one for one in self.upstreams if one.protocol == protocol), None)
-
-    def secrets(self) -> dict[str, str]:
-        """The reference of every key this wire adds, by the name it is handed over under."""
-        ways = {one.held_as or one.protocol: one.secret for one in self.upstreams if one.secret is not None}
-        routed = {one.held_as: one.credential.secret for one in self.routes if one.credential is not None}
-        return {**ways, **routed}
 
     def stand_ins(self, model: str) -> tuple[str, ...]:
         """Who is asked in turn when ``model`` cannot answer."""
@@ -135,10 +158,20 @@ def from_json(text: str) -> WireSpec:
     row: dict[str, Any] = json.loads(text)
     row["upstreams"] = tuple(_upstream(one) for one in row.get("upstreams", ()))
     row["routes"] = tuple(route_values.from_row(one) for one in row.get("routes", ()))
+    detour = row.get("detour")
+    row["detour"] = Detour(**{**_located(detour), "direct": tuple(detour["direct"])}) if detour else None
     for name in ("models", "hosts", "private_hosts", "allow_fields", "fallback"):
         row[name] = tuple(row.get(name, ()))
+    row["services"] = {
+        name: Service(**{**one, "methods": tuple(one["methods"])})
+        for name, one in row.get("services", {}).items()
+    }
     return WireSpec(**row)
 
 
 def _upstream(row: dict[str, Any]) -> Upstream:
-    return Upstream(**{**row, "addresses": tuple(row.get("addresses", ()))})
+    return Upstream(**{**_located(row), "addresses": tuple(row.get("addresses", ()))})
+
+
+def _located(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "around": tuple((name, value) for name, value in row.get("around", ()))}

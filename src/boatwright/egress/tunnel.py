@@ -13,8 +13,9 @@ from typing import Protocol
 
 import h11
 
-from boatwright.egress import clienthello
+from boatwright.egress import clienthello, detour
 from boatwright.egress.answer import Refused
+from boatwright.egress.detour import Via
 from boatwright.egress.inbound import Gone, Inbound
 from boatwright.egress.spec import WireSpec
 from boatwright.rules import destinations, routes
@@ -33,6 +34,10 @@ class House(Protocol):
     """What the lane needs of the proxy."""
 
     resolve: Resolve
+
+    async def detour(self, wire: WireSpec, host: str) -> Via | None:
+        """The company's proxy that leads to ``host``; None: straight."""
+        ...
 
     def note(self, what: str, **fields: str | int | float | None) -> None: ...
 
@@ -68,8 +73,11 @@ class Tunnel:
         self, wire: WireSpec, host: str, port: int
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect to one address of the host. The address that was checked is the one that is used."""
+        way, found = await led(self._house, wire, host, port)
+        if way is not None:
+            return await _through(way, host, port)
         failure: Exception | None = None
-        for one in await addresses(self._house, wire, host, port):
+        for one in found:
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     return await asyncio.open_connection(one, port, limit=READ_BYTES)
@@ -78,22 +86,44 @@ class Tunnel:
         raise Refused("upstream", f"{host}:{port} cannot be reached from this host") from failure
 
 
-async def addresses(house: House, wire: WireSpec, host: str, port: int) -> Sequence[str]:
-    """The addresses of a host, each of which may be connected to; ``Refused`` when one of them may not be."""
+async def led(house: House, wire: WireSpec, host: str, port: int) -> tuple[Via | None, tuple[str, ...]]:
+    """How a host is reached: through the company's proxy, or at its addresses. ``Refused`` where it may not be.
+
+    The company's proxy looks names up itself: what is private is then told by the name alone.
+    """
     named = destinations.named(wire.private_hosts, host, port) or routes.private(wire.routes, host, port)
+    way = await house.detour(wire, host)
+    if way is not None:
+        if destinations.is_local(host) and not named:
+            raise _private(host, port)
+        return way, ()
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             found = list(dict.fromkeys(await house.resolve(host, port)))
     except (OSError, TimeoutError, UnicodeError) as error:
         raise Refused("upstream", f"{host} has no address that this host knows") from error
     if not named and not all(destinations.public(one) for one in found):
-        raise Refused(
-            "denied",
-            f"{host} leads to a private or reserved address",
-            next_moves=("an operator may name that host in settings.yml",),
-            target=f"{host}:{port}",
-        )
-    return found[:4]
+        raise _private(host, port)
+    return None, tuple(found[:4])
+
+
+async def _through(way: Via, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await detour.through(way, host, port)
+    except detour.NoWay as error:
+        raise Refused("upstream", f"{host}:{port} cannot be reached: {error}") from error
+    except TimeoutError as error:
+        raise Refused("upstream", f"{host}:{port} cannot be reached: {way} did not answer in time") from error
+
+
+def _private(host: str, port: int) -> Refused:
+    return Refused(
+        "denied",
+        f"{host} leads to a private or reserved address",
+        next_moves=("an operator may name that host in settings.yml",),
+        target=f"{host}:{port}",
+    )
 
 
 def place(request: h11.Request) -> tuple[str, int]:

@@ -13,16 +13,18 @@ import os
 import select
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from boatwright import errors
-from boatwright.egress import http1, sockets
+from boatwright.egress import detour, http1, sockets
 from boatwright.egress.chunks import Broken, Chunks
+from boatwright.egress.detour import NoWay, Via
 from boatwright.egress.http1 import Head
-from boatwright.egress.spec import COMPATIBLE, Upstream
+from boatwright.egress.spec import CODEX_PATH, COMPATIBLE, Upstream, WireSpec
 
 CONNECT_SECONDS = 15.0
 ANSWER_SECONDS = 600.0
@@ -51,7 +53,7 @@ class Cut(Exception):
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where connections lead. ``path`` is a unix socket; else ``host`` and ``port``, with TLS or on
-    loopback.
+    loopback; ``via`` is the company's proxy that leads there.
     """
 
     host: str = ""
@@ -63,10 +65,16 @@ class Origin:
     """A file of authorities to trust; empty: the system's."""
     addresses: tuple[str, ...] = ()
     """Of the host, where they were judged before; empty: whatever its name leads to."""
+    via: Via | None = None
+
+    @property
+    def away(self) -> bool:
+        """Whether it is on another machine."""
+        return not self.path and not _loopback(self.host)
 
     def target(self, path: str) -> str:
         """``path`` below this origin's own path; a base address may or may not say its version itself."""
-        if self.prefix.endswith(("/v1", COMPATIBLE)) and path.startswith("/v1/"):
+        if self.prefix.endswith(("/v1", COMPATIBLE, CODEX_PATH)) and path.startswith("/v1/"):
             return self.prefix + path[3:]
         return self.prefix + path
 
@@ -98,6 +106,20 @@ def origin(upstream: Upstream) -> Origin:
         host, port or (80 if plain else 443), not plain, prefix=parts.path.rstrip("/"), ca=upstream.ca,
         addresses=upstream.addresses,
     )  # fmt: skip
+
+
+class Ways(Protocol):
+    """Who knows which way out of this host's network leads where."""
+
+    async def detour(self, wire: WireSpec, host: str) -> Via | None:
+        """The company's proxy that leads to ``host``; None: straight. ``Refused`` while its credential is not here."""
+
+
+async def reached(ways: Ways, wire: WireSpec, upstream: Upstream) -> Origin:
+    """The origin of an upstream, by the way a wire takes to it."""
+    where = origin(upstream)
+    way = await ways.detour(wire, where.host) if where.away else None
+    return replace(where, via=way) if way else where
 
 
 def _loopback(host: str) -> bool:
@@ -265,7 +287,7 @@ class Pool:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 return Link(where, *await self._connect(where))
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, NoWay) as error:
             raise Unreachable(_why(error)) from error
 
     def give_back(self, link: Link) -> None:
@@ -287,6 +309,8 @@ class Pool:
             return await open_unix(Path(where.path))
         secure = self._secure(where.ca) if where.tls else None
         name = where.host if where.tls else None
+        if where.via is not None:
+            return await _through(where.via, where, secure)
         failure: OSError | None = None
         for address in where.addresses or (where.host,):
             try:
@@ -311,6 +335,18 @@ class Pool:
         return made
 
 
+async def _through(
+    way: Via, where: Origin, secure: ssl.SSLContext | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await detour.through(way, where.host, where.port)
+    if secure is not None:
+        with contextlib.ExitStack() as undo:
+            undo.callback(writer.transport.abort)
+            await writer.start_tls(secure, server_hostname=where.host)
+            undo.pop_all()
+    return reader, writer
+
+
 async def open_unix(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect to a unix socket whose path may be longer than the 108 bytes an address holds."""
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -329,6 +365,8 @@ async def open_unix(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWri
 def _why(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message})"
+    if isinstance(error, NoWay):
+        return str(error)
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
     return str(getattr(error, "strerror", None) or type(error).__name__)

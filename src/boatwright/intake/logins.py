@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from boatwright import errors
-from boatwright.stages import logins
+from boatwright.stages import keys, logins
 from boatwright.stages.house import House
 from boatwright.values.usage import Cap, ModelRef
-
-_KEY = "ANTHROPIC_API_KEY"
 
 
 def check(house: House, provider: str, model: ModelRef, budget: Cap) -> tuple[str, ...]:
     """One line about the login that will be used, if any.
 
-    Raises ``errors.BadInput`` where it cannot carry the work: nobody but Claude Code may use it, and tokens are all it
-    is counted in.
+    Raises ``errors.BadInput`` where it cannot carry the work: nobody but its own program may use it, and tokens are all
+    it is counted in.
     """
     login = logins.of_program(house, provider, model)
     if login is None:
         return ()
-    if not house.environment.get(_KEY):
+    kind = login.subscription
+    if not keys.is_named(house, kind.models):
         raise errors.BadInput(
-            f"a Claude subscription serves Claude Code alone: planning and review ask the model themselves, and {_KEY} "
+            f"a {kind.title} serves {kind.program} alone: planning and review ask the model themselves, and {kind.key} "
             "is not set",
-            subject=_KEY,
+            subject=kind.key,
             next_moves=(
-                f"export {_KEY}=… too, and let settings.yml say: logins: {{claude: env:{logins.CLAUDE_TOKEN}}}",
-                'or let Claude Code work alone: boatwright bottle start claude --headless --prompt "…" --budget 2Mtok',
+                f"export {kind.key}=… too, or name it under keys in settings.yml; and let settings.yml say: "
+                f"logins: {{{kind.name}: {login.secret}}}",
+                f"or let {kind.program} work alone: "
+                f'boatwright bottle start {kind.agent} --headless --prompt "…" --budget 2Mtok',
             ),
         )
     return (said(house, provider, login, budget),)
@@ -40,4 +41,7 @@ def said(house: House, provider: str, login: logins.Login, budget: Cap) -> str:
             subject=str(budget),
             next_moves=("--budget 2Mtok",),
         )
-    return f"{provider} uses the Claude subscription of {login.secret}: its calls are counted in tokens, not dollars"
+    return (
+        f"{provider} uses the {login.subscription.title} of {login.secret}: "
+        "its calls are counted in tokens, not dollars"
+    )

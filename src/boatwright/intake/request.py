@@ -17,7 +17,7 @@ from boatwright.git.mirror import Mirror
 from boatwright.git.remote import Remote
 from boatwright.intake import logins
 from boatwright.rules import naming
-from boatwright.stages import ground, scripted, working
+from boatwright.stages import ground, keys, scripted, working
 from boatwright.stages.house import House
 from boatwright.stages.logins import of_program
 from boatwright.values.events import FeatureRequested
@@ -28,11 +28,11 @@ from boatwright.workflows.engine import Engine
 TITLE_CAP = 200
 BODY_CAP = 64_000
 DEFAULTS = (
-    ("ANTHROPIC_API_KEY", "anthropic:claude-sonnet-5-5"),
-    ("OPENAI_API_KEY", "openai:gpt-5"),
-    ("GEMINI_API_KEY", "gemini:gemini-2.5-pro"),
+    "anthropic:claude-sonnet-5-5",
+    "openai:gpt-5",
+    "gemini:gemini-2.5-pro",
 )
-"""The model when nobody named one, by the key that is there."""
+"""The model when nobody named one: the first whose provider has a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ def _refuse_secret(url: str) -> None:
 
 
 def choose_model(house: House, asked: str | None, agent: Provider) -> Models:
-    """Those that were named, by whomever; else one the agent can ask, of a provider whose key is in the environment.
+    """Those that were named, by whomever; else one the agent can ask, of a provider whose key is named or set.
 
     Raises ``errors.BadInput`` where there is none, or the agent cannot ask the one that was named.
     """
@@ -189,12 +189,11 @@ def choose_model(house: House, asked: str | None, agent: Provider) -> Models:
             models = Models((ModelRef(provider="scripted", name=str(_existing(models.main.name))),))
         agent.speaks(models.main)
         return models
-    fitting = [(variable, name) for variable, name in DEFAULTS if _can_ask(agent, ModelRef.parse(name))]
-    for variable, default in fitting:
-        models = Models.parse(default)
-        if house.environment.get(variable) or of_program(house, agent.name, models.main):
+    fitting = [Models.parse(name) for name in DEFAULTS if _can_ask(agent, ModelRef.parse(name))]
+    for models in fitting:
+        if keys.is_named(house, models.main.provider) or of_program(house, agent.name, models.main):
             return models
-    variables = [variable for variable, _ in fitting]
+    variables = [keys.VARIABLES[models.main.provider] for models in fitting]
     raise errors.BadInput(
         f"no model: no --model was given and {_none_of(variables)} set",
         next_moves=(f"export {variables[0]}=…", "or try without a key: --model scripted:FILE"),

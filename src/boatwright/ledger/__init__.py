@@ -10,6 +10,7 @@ from typing import Self
 
 from boatwright.config.paths import StateDir
 from boatwright.ledger.artifacts import ArtifactStore
+from boatwright.ledger.asks import Asks
 from boatwright.ledger.database import Database
 from boatwright.ledger.events import EventLog
 from boatwright.ledger.executions import Executions
@@ -27,6 +28,7 @@ class Ledger:
     executions: Executions
     artifacts: ArtifactStore
     signer: HeadSigner
+    asks: Asks
 
     @classmethod
     def open(cls, state: StateDir, *, clock: Clock, ids: Ids, producer: str, tenant: str = "local") -> Self:
@@ -41,6 +43,7 @@ class Ledger:
             Executions(database),
             ArtifactStore(state.artifacts),
             HeadSigner(database, state.root, clock),
+            Asks(database, clock=clock, ids=ids),
         )
 
     def verify(self, stream: str | None = None) -> VerifyReport:

@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-REVISIONS = {"ledger": "0001"}
+REVISIONS = {"ledger": "0002"}
 """The Alembic revision this release's tables stand at."""
 
 _Counter = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only an INTEGER primary key
@@ -232,6 +232,35 @@ forge_checks = Table(
     Column("updated", Text, nullable=False),
 )
 Index("forge_checks_commit", forge_checks.c.repository, forge_checks.c.commit)
+
+asks = Table(
+    "asks",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("bottle", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("wanted", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("created", Text, nullable=False),
+    Column("answered", Text),
+    UniqueConstraint("account", "key", name="asks_account_key"),
+)
+"""What agents asked people for. ``key`` is a digest of what is asked, so that a call made twice is one row."""
+Index("asks_state", asks.c.state, asks.c.created)
+
+operators = Table(
+    "operators",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("beat", Text, nullable=False),
+)
+"""Who watches, and when they last said so."""
 
 
 def version_table(which: str) -> str:

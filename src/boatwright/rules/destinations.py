@@ -76,6 +76,29 @@ def named(entries: Sequence[str], host: str, port: int) -> bool:
     return name is not None and any(_matches(entry, name, port) for entry in entries)
 
 
+def direct(entries: Sequence[str], host: str) -> bool:
+    """Whether ``host`` is reached without the company's proxy: loopback, or ``name`` or ``*.name`` of ``entries``,
+    whatever the port.
+    """
+    name = canonical(host)
+    if name is None:
+        return False
+    if name == "localhost" or ((found := address(name)) is not None and found.is_loopback):
+        return True
+    return any(
+        name.endswith(entry[1:].lower()) if entry.startswith("*.") else canonical(entry) == name
+        for entry in entries
+    )
+
+
+def is_local(host: str) -> bool:
+    """Whether the name itself says that it is not the public internet: an address that is not, or localhost."""
+    name = canonical(host) or ""
+    if address(name) is not None:
+        return not public(name)
+    return name == "localhost" or name.endswith(".localhost")
+
+
 def _matches(entry: str, name: str, port: int) -> bool:
     pattern, entry_port = split(entry)
     if entry_port != port:

@@ -14,6 +14,7 @@ from boatwright.config import release
 from boatwright.config import settings as settings_module
 from boatwright.config.paths import StateDir
 from boatwright.config.settings import Settings
+from boatwright.egress import detour
 from boatwright.egress.client import WireClient
 from boatwright.forge.local import LocalForge
 from boatwright.git.mirror import Mirror
@@ -62,7 +63,7 @@ class House:
             settings=settings,
             ledger=ledger,
             backend=Bubblewrap(state, clock=clock, ids=ids, environment=environment, uids=settings.uid_range),
-            wire=WireClient(state, environment=environment),
+            wire=WireClient(state, environment=environment, detour=detour.of(settings.proxy)),
             forge=LocalForge(ledger.database, state, clock=clock, ids=ids),
             clock=clock,
             ids=ids,

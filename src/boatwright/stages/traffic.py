@@ -62,6 +62,17 @@ class Routed:
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """A service of this host that was asked, as far as the proxy's log still tells; bytes of bodies and answers."""
+
+    service: str
+    times: int
+    failed: int
+    sent: int
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
 class Traffic:
     """``open`` are the wires that are open now, ``cut`` those of them that refuse everything."""
 
@@ -74,6 +85,7 @@ class Traffic:
     denied: tuple[Denial, ...]
     fallbacks: int
     """How often a model was asked because the one before it could not answer."""
+    served: tuple[Served, ...] = ()
 
     @property
     def tokens(self) -> int:
@@ -98,12 +110,13 @@ async def of(house: House, execution: str) -> Traffic:
         routed=_routed(lines, [name for each in wires for name in each.get("routes", ())]),
         denied=tuple(await house.wire.denials_of(execution)),
         fallbacks=sum(line["what"] == "fallback" for line in lines),
+        served=_served(lines),
     )
 
 
 def _lines(house: House, execution: str) -> list[dict[str, Any]]:
     """Lines of the proxy's log about this execution. A wire's id begins with it."""
-    kinds = ("called", "tunnelled", "fallback", "intercepted", "opened")
+    kinds = ("called", "tunnelled", "fallback", "intercepted", "opened", "served")
     found = log.read(house.state.logs / "proxy.log", kinds)
     mine = f"{execution}-"
     return [
@@ -176,6 +189,21 @@ def never_used(house: House) -> tuple[str, ...]:
     found = log.read(house.state.logs / "proxy.log", ("intercepted", "tunnelled"))
     used = {str(line["route"]) for line in found if line.get("route")}
     return tuple(name for name in house.settings.routes if name not in used)
+
+
+def _served(lines: Sequence[dict[str, Any]]) -> tuple[Served, ...]:
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for line in lines:
+        if line["what"] == "served":
+            found[str(line["service"])].append(line)
+    return tuple(
+        Served(name, len(each), _failed(each), _sum(each, "sent"), _sum(each, "received"))
+        for name, each in sorted(found.items())
+    )
+
+
+def _failed(lines: Sequence[dict[str, Any]]) -> int:
+    return sum(not 200 <= int(line.get("status") or 0) < 300 for line in lines)
 
 
 def _sum(lines: Sequence[dict[str, Any]], name: str) -> int:

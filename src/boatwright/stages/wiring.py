@@ -15,18 +15,13 @@ from boatwright.config import units
 from boatwright.config.policy import NetworkPolicy
 from boatwright.egress.client import Upstream, WireSpec
 from boatwright.egress.spec import COMPATIBLE, DEFAULT_BASES
-from boatwright.stages import logins, scripted
+from boatwright.stages import keys, logins, scripted
 from boatwright.stages.house import House
 from boatwright.stages.logins import Login
 from boatwright.values.models import Models
 from boatwright.values.route import Route
 from boatwright.values.usage import ModelRef
 
-KEYS = {
-    "anthropic": "env:ANTHROPIC_API_KEY",
-    "openai": "env:OPENAI_API_KEY",
-    "gemini": "env:GEMINI_API_KEY",
-}
 BASES = {
     "anthropic": "ANTHROPIC_BASE_URL",
     "openai": "OPENAI_BASE_URL",
@@ -88,6 +83,7 @@ async def model_wire(
         upstreams=(await upstream(house, model, inside.protocol, login),),
         models=(model.asked,) if inside.bottle else (),
         fallback=models.chain,
+        exact_counts=house.settings.models.count == "exact",
         prices=prices(house, *models.refs),
         network=str(inside.network),
         hosts=inside.hosts,
@@ -144,4 +140,4 @@ async def upstream(house: House, model: ModelRef, protocol: str, login: Login | 
         base = f"{(base or DEFAULT_BASES['gemini']).rstrip('/')}{COMPATIBLE}"
     if login is not None:
         return Upstream(protocol=protocol, base_url=base, secret=login.secret, login=login.name)
-    return Upstream(protocol=protocol, base_url=base, secret=KEYS[model.provider])
+    return Upstream(protocol=protocol, base_url=base, secret=keys.reference(house, model.provider))

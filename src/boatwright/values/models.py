@@ -26,9 +26,8 @@ ELSEWHERE = {
         ("export OPENAI_API_KEY=… and --model openai:NAME",),
     ),
     "chatgpt": (
-        "a ChatGPT login cannot be metered: its backend refuses a limit on the answer (max_output_tokens), so no cap "
-        "would hold",
-        ("export OPENAI_API_KEY=… and --model openai:NAME",),
+        "a ChatGPT login is no provider of models: Codex uses it, in a bottle, for models of openai",
+        ("--agent codex --model openai:NAME, and logins: {chatgpt: …} in settings.yml",),
     ),
 }
 """What people have and this release does not reach: why, and what to use instead."""

@@ -26,12 +26,15 @@ PORTS = {Scheme.HTTPS: 443, Scheme.HTTP: 80}
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A secret by its reference, and the header that carries it. ``user`` is for Basic."""
+    """A secret by its reference, and the header that carries it. ``user`` is for Basic, ``around`` says
+    where the secret's source is.
+    """
 
     secret: str
     header: str = "authorization"
     form: Form = Form.BEARER
     user: str = ""
+    around: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,11 @@ def from_row(row: Mapping[str, Any]) -> Route:
             "scheme": Scheme(told.get("scheme", Scheme.HTTPS)),
             "paths": tuple(told.get("paths", ())),
             "methods": tuple(told.get("methods", ())),
-            "credential": Credential(**{**credential, "form": Form(credential["form"])})
-            if credential
-            else None,
+            "credential": _credential(credential) if credential else None,
         }
     )
+
+
+def _credential(row: Mapping[str, Any]) -> Credential:
+    around = tuple((name, value) for name, value in row.get("around", ()))
+    return Credential(**{**row, "form": Form(row["form"]), "around": around})

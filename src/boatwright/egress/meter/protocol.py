@@ -22,6 +22,8 @@ class Ask:
     allow_fields: Collection[str] = ()
     sent: bytes = b""
     """``bound`` may leave here the body whose bytes it counted, so that it is not encoded again to be sent."""
+    login: str = ""
+    """The subscription that pays, if one does: its backend may have rules of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,12 @@ MOST_OUTPUT = 1_000_000
 DEFAULT_ANSWER = 32_768
 """Forced into a request that names no limit. Codex never does, and takes an answer cut short for a failure."""
 
+CHATGPT = "chatgpt"
+CHATGPT_ANSWER = 128_000
+"""The longest answer of the models behind a ChatGPT login. Its backend refuses ``max_output_tokens``, so this is what
+every call holds: one that finds less room is refused, never cut short.
+"""
+
 FIELDS = frozenset({
     "model", "input", "instructions", "max_output_tokens", "stream", "stream_options", "include",
     "temperature", "top_p", "top_logprobs", "tools", "tool_choice", "parallel_tool_calls", "max_tool_calls",
@@ -77,22 +83,34 @@ def bound_of(body: Body, ask: Ask) -> Bound:
     _check_tools(body.get("tools"), ask, 0)
     inline = Inline()
     _check_input(body.get("input"), ask, inline)
-    most = bound.whole(body, "max_output_tokens", least=1, most=MOST_OUTPUT)
-    if most is None:
-        most = body["max_output_tokens"] = DEFAULT_ANSWER
+    most = _of_login(body) if ask.login == CHATGPT else _of_key(body, ask)
     if body.get("store") is None:
         body["store"] = False  # absent means true at the provider
-    if ask.provider == "openai" and body.get("service_tier") in {None, "auto"}:
-        body["service_tier"] = "default"  # "auto" lets a project's setting choose the dearer tier
     ask.sent = encode(body)
     return Bound(
         model=model_name(body),
         stream=truth(body, "stream"),
         sent_tokens=bound.sent_tokens(len(ask.sent), inline.bytes, inline.images, IMAGE_TOKENS),
         most=most,
-        least=bound.least_answer(most),
+        least=most if ask.login == CHATGPT else bound.least_answer(most),
         writes=CacheWrites.SHORT,
     )
+
+
+def _of_key(body: Body, ask: Ask) -> int:
+    """The answer's limit, put into the body where it names none."""
+    most = bound.whole(body, "max_output_tokens", least=1, most=MOST_OUTPUT)
+    if most is None:
+        most = body["max_output_tokens"] = DEFAULT_ANSWER
+    if ask.provider == "openai" and body.get("service_tier") in {None, "auto"}:
+        body["service_tier"] = "default"  # "auto" lets a project's setting choose the dearer tier
+    return most
+
+
+def _of_login(body: Body) -> int:
+    """A ChatGPT login's backend takes no limit: the models' own is what binds."""
+    body.pop("max_output_tokens", None)
+    return CHATGPT_ANSWER
 
 
 def _check_reasoning(body: Body, ask: Ask) -> None:
@@ -225,6 +243,7 @@ class Stream:
 
 _PASSED_HEADERS = frozenset({
     "session-id",  # Codex 0.169: finds the prompt cache again
+    "originator",  # Codex says so itself; a ChatGPT login's backend asks for it
     "x-openai-internal-codex-responses-lite",  # Codex 0.169, newest models: the tools stand in the input
 })  # fmt: skip
 

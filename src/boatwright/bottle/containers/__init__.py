@@ -1,0 +1,1 @@
+"""What the container backend is made of: the engine's command line, the root a container gets, its filter, its run."""
