@@ -362,9 +362,6 @@ async def test_a_metered_route_is_a_call_like_any_other(bench: Any, server: TlsS
     body = json.dumps(
         {"model": "m", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]}
     ).encode()
-    bench.budgets.set_cap("execution", "ex-1", Cap(tokens=10))
-    refused = await client.ask("POST", "/v1/messages", body=body)
-    assert refused.headers["x-boatwright"] == "budget" and server.asked == []
     bench.budgets.set_cap("execution", "ex-1", Cap(usd=Decimal(5)))
     answer = await client.ask("POST", "/v1/messages", body=body, headers=[("x-api-key", "own")])
     assert answer.status == 200, answer.body
@@ -373,6 +370,10 @@ async def test_a_metered_route_is_a_call_like_any_other(bench: Any, server: TlsS
     assert (row.usage.input, row.usage.output) == (11, 7)
     for path in ("/v1/models", "/v1/files", "/anything"):
         assert (await client.ask("GET", path)).status == 404, "no path past the meter"
+    asked = len(server.asked)
+    bench.budgets.set_cap("execution", "ex-1", Cap(tokens=10))
+    refused = await client.ask("POST", "/v1/messages", body=body)
+    assert refused.headers["x-boatwright"] == "budget" and len(server.asked) == asked
 
 
 async def test_a_cut_wire_ends_what_runs_in_it(bench: Any, server: TlsServer) -> None:

@@ -14,6 +14,7 @@ from boatwright.config import secrets, strict_yaml
 from boatwright.config.policy import Block, Budget, NetworkPolicy, Pattern
 from boatwright.config.routes import RouteSetting, contradiction, routes
 from boatwright.config.units import Bytes, NotEnforced, Seconds
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models as ModelList
 from boatwright.values.process import Limits
 from boatwright.values.route import Route
@@ -190,13 +191,16 @@ class Retention(Block):
     freezes: int = Field(default=14, ge=0)
     tapes: NotEnforced = None
     environments: int = Field(default=14, ge=0)
+    programs: int = Field(default=30, ge=0)
+    mirrors: int = Field(default=90, ge=0)
+    bottles: int = Field(default=0, ge=0)
 
 
 class Settings(Block):
     """The whole file; every key has a default, so that no file is a valid file."""
 
     budget: Budgets = Budgets()
-    shutdown: NotEnforced = None
+    shutdown: CutPolicy = CutPolicy.CUTOFF
     limits: LimitsSetting = LimitsSetting()
     network: NetworkSetting = NetworkSetting()
     routes: dict[Name, RouteSetting] = Field(default_factory=dict, max_length=200)

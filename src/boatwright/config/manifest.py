@@ -18,6 +18,7 @@ from boatwright.config.policy import Block, Budget, LimitsPolicy, Line, NetworkP
 from boatwright.config.route_names import Credentials, RouteNames
 from boatwright.config.strict_yaml import Place
 from boatwright.config.units import NotEnforced
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -134,6 +135,7 @@ class AgentHead(Block):
     budget: Budget | None = None
     git: GitBlock = GitBlock()
     command: Command | None = None
+    supervise: bool = False
     color: Color | None = None
 
 
@@ -153,6 +155,7 @@ class BottleHead(Block):
     network: NetworkWish = NetworkWish()
     limits: LimitsPolicy = LimitsPolicy()
     budget: Budget | None = None
+    shutdown: CutPolicy | None = None
     environment: Annotated[dict[Variable, Words], Field(max_length=200)] = Field(default_factory=dict)
     setup: Line | None = None
     skills: Names = ()

@@ -24,6 +24,7 @@ from boatwright import errors
 from boatwright.config import route_names, strict_yaml
 from boatwright.config.route_names import RouteNames
 from boatwright.config.units import Bytes, NotEnforced, Seconds
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import ELSEWHERE, Models
 from boatwright.values.usage import Cap
 
@@ -183,6 +184,7 @@ class Policy(Block):
     proof: ProofPolicy = ProofPolicy()
     limits: LimitsPolicy = LimitsPolicy()
     budget: Budget | None = None
+    shutdown: CutPolicy | None = None
     model: Line | None = None
     agent: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")] | None = None
     _route_lines: dict[str, int] = PrivateAttr(default_factory=dict)

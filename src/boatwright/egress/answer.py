@@ -45,6 +45,7 @@ class Refused(Exception):
         next_moves: Sequence[str] = (),
         target: str = "",
         retry_after: int | None = None,
+        exhausted: bool = False,
     ) -> None:
         super().__init__(sentence)
         self.code = code
@@ -52,6 +53,8 @@ class Refused(Exception):
         self.next_moves = tuple(next_moves)
         self.target = target
         self.retry_after = retry_after
+        self.exhausted = exhausted
+        """Whether this call found a budget at its end: its wire is cut, and what holds its bottle is told."""
 
     @property
     def status(self) -> int:
