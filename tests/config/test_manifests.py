@@ -162,8 +162,10 @@ def test_an_agent_refused_with_file_line_and_remedy(
         (head("environment: {https_proxy: x}"), 2, "set by Boatwright itself", ""),
         (head("environment: {ANTHROPIC_BASE_URL: x}"), 2, "set by Boatwright itself", ""),
         (head("setup: [a]"), 2, "'setup'", ""),
-        (head("routes: []"), 2, "'routes' is not enforced by this release", "remove 'routes'"),
-        (head("credentials: {}"), 2, "'credentials' is not enforced by this release", "remove"),
+        (head("routes: {mine: {host: x}}"), 2, "'routes' defines routes here", "mend 'routes'"),
+        (head("routes: [Mine]"), 2, "is not a name of a route", "mend"),
+        (head("credentials: {}"), 2, "'credentials' does not belong here", "mend"),
+        (head("environment: {NPM_CONFIG_CAFILE: /x}"), 2, "set by Boatwright itself", ""),
         (head("backend: podman"), 2, "'backend' should be 'bubblewrap' or 'container'", "mend"),
     ],
 )

@@ -16,7 +16,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -171,13 +171,13 @@ async def run(backend: HostBackend, show: duties.Show = plain.name) -> list[Prob
     bottle = await backend.create(BottleSpec(slug, "verify"))
     try:
         with _bait(bottle) as bait:
-            tried = await _try(bottle, bait)
+            found = await tried(bottle, "escape", bait.told, bait.binds)
             for number, (limit, limits, script) in _BOMBS.items():
-                tried[number] = await _bomb(bottle, limit, limits, script)
+                found[number] = await _bomb(bottle, limit, limits, script)
             desk = duties.Desk(backend, bottle, bait.place, bait.told["secret"], show)
             for number, got in (await duties.run(desk)).items():
-                tried[number] = _both(tried.get(number), got)
-        return [_result(probe, tried.get(probe.number)) for probe in PROBES]
+                found[number] = _both(found.get(number), got)
+        return [_result(probe, found.get(probe.number)) for probe in PROBES]
     finally:
         await asyncio.shield(asyncio.ensure_future(backend.destroy(slug)))
 
@@ -191,8 +191,8 @@ def _both(inside: tuple[Outcome, str] | None, got: str | None) -> tuple[Outcome,
     return (Outcome.OPEN if got else Outcome.SHUT), got
 
 
-def _result(probe: Probe, tried: tuple[Outcome, str] | None) -> ProbeResult:
-    outcome, detail = tried or (Outcome.FAILED, "it gave no answer")
+def _result(probe: Probe, found: tuple[Outcome, str] | None) -> ProbeResult:
+    outcome, detail = found or (Outcome.FAILED, "it gave no answer")
     return ProbeResult(probe, outcome, detail)
 
 
@@ -205,22 +205,24 @@ class Bait:
     binds: tuple[Bind, ...]
 
 
-async def _try(bottle: HostBottle, bait: Bait) -> dict[int, tuple[Outcome, str]]:
-    source = inside.program("escape")
+async def tried(
+    bottle: HostBottle, program: str, told: Mapping[str, Any], binds: Sequence[Bind] = ()
+) -> dict[int, tuple[Outcome, str]]:
+    """What a program of ours inside says of each of its probes, given its bait."""
     done = await bottle.exec(
-        ("python3", "-I", "-S", "-c", source),
-        stdin=json.dumps(bait.told).encode(),
-        binds=bait.binds,
+        ("python3", "-I", "-S", "-c", inside.program(program)),
+        stdin=json.dumps(told).encode(),
+        binds=binds,
         separate_stdout=True,
         limits=Limits(wall_seconds=120),
     )
     found: dict[int, tuple[Outcome, str]] = {}
     for line in done.stdout.splitlines():
-        told = json.loads(line)
-        if "error" in told:
-            found[told["probe"]] = (Outcome.FAILED, told["error"])
+        said = json.loads(line)
+        if "error" in said:
+            found[said["probe"]] = (Outcome.FAILED, said["error"])
         else:
-            found[told["probe"]] = (Outcome.OPEN if told["got"] else Outcome.SHUT, told["got"])
+            found[said["probe"]] = (Outcome.OPEN if said["got"] else Outcome.SHUT, said["got"])
     return found
 
 

@@ -15,8 +15,8 @@ from boatwright import errors
 from boatwright.agents import registry
 from boatwright.cli import common
 from boatwright.cli.safe import one_line
-from boatwright.rules import detect
-from boatwright.stages import keys, sweep
+from boatwright.rules import detect, routes
+from boatwright.stages import keys, sweep, traffic
 from boatwright.stages.house import House
 from boatwright.stages.sweep_kinds import Thing
 
@@ -54,7 +54,22 @@ def _report(house: House) -> dict[str, str]:
     report |= keys.told(house)
     for agent in registry.PROGRAMS:
         report[f"agent {agent.name}"] = agent.state_of(house.environment)
-    return report
+    return report | _routes(house)
+
+
+def _routes(house: House) -> dict[str, str]:
+    """Each route of settings.yml, with what is wrong with it: a missing file, or that nothing ever went over it."""
+    unused = traffic.never_used(house)
+    found = {}
+    for route in house.settings.all_routes:
+        notes = (
+            [f"its authorities cannot be read: {route.ca}"]
+            if route.ca and not Path(route.ca).is_file()
+            else []
+        )
+        notes += ["never used, as far as the log tells"] if route.name in unused else []
+        found[f"route {route.name}"] = "; ".join([routes.words(route), *notes])
+    return found
 
 
 def _containers(house: House) -> str:

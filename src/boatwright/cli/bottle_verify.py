@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from boatwright import errors
-from boatwright.bottle import probes
+from boatwright.bottle import probes, wire_probes
 from boatwright.bottle.probes import Kind, Outcome, ProbeResult
 from boatwright.cli import common
 from boatwright.cli.safe import printable
@@ -31,8 +31,11 @@ def verify(
     """The escape probes on this host, with a class each. Exit 5 when a dangerous way out is open, or could not be tried."""
     with common.housed() as house:
         house.require_bottle(backend or "")
-        results = common.wait(probes.run(house.backend.of(backend or ""), printable))
-    whole = probes.verdict(results)
+        chosen = house.backend.of(backend or "")
+        escapes = common.wait(probes.run(chosen, printable))
+        wires = common.wait(wire_probes.run(chosen, house.wire, house.state, house.clock))
+    results = [*escapes, *wires]
+    whole = probes.verdict(escapes) and wire_probes.verdict(wires)
     if as_json:
         common.emit_json({"holds": whole, "probes": [_row(each) for each in results]})
     else:

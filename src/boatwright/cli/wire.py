@@ -12,7 +12,7 @@ from boatwright.intake import cuts
 from boatwright.intake.cuts import Done, Named
 from boatwright.stages import traffic
 from boatwright.stages.house import House
-from boatwright.stages.traffic import Called, Traffic
+from boatwright.stages.traffic import Called, Routed, Traffic
 from boatwright.values.cutting import CutPolicy
 
 app = typer.Typer(no_args_is_help=True, help="The wire: a bottle's one way out.")
@@ -39,6 +39,20 @@ def show(
             )
         else:
             _tell(told)
+    return 0
+
+
+@app.command("reload")
+def reload() -> int:
+    """Have every open wire follow the routes of settings.yml as they are now. Streams under way go on."""
+    with common.housed() as house:
+        changes = common.wait(house.wire.reload(house.settings.all_routes))
+        for change in changes:
+            gone = f", gone: {', '.join(change.gone)}" if change.gone else ""
+            common.say(f"{change.wire}: {change.changed} routes changed{gone}")
+        common.say(
+            f"{len(changes)} open wires follow the {len(house.settings.routes)} routes of settings.yml"
+        )
     return 0
 
 
@@ -69,10 +83,22 @@ def _tell(told: Traffic) -> None:
             f"  {'service':<8} {service.service:<40} {service.times:>4} calls, {service.failed} of them refused, "
             f"{service.sent:,} bytes sent, {service.received:,} received"
         )
+    for route in told.routed:
+        common.say(_route(route))
     for denial in told.denied:
         common.say(f"  refused  {denial.target} ({denial.kind}), {denial.count} times: {denial.reason}")
-    if not (told.called or told.reached or told.served or told.denied):
+    if not (told.called or told.reached or told.routed or told.served or told.denied):
         common.say("  nothing was called and nothing refused")
+
+
+def _route(each: Routed) -> str:
+    if not each.times:
+        return f"  {'route':<8} {each.route}: never used"
+    failed = f", {each.failed} with an error" if each.failed else ""
+    return (
+        f"  {'route':<8} {each.route}  {each.times} requests{failed}, "
+        f"{each.sent:,} bytes sent, {each.received:,} received"
+    )
 
 
 def _line(each: Called) -> str:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from boatwright.config.effective import VARIABLES
+from boatwright.config.asked import VARIABLES
 from boatwright.config.environment import Environment
 from boatwright.config.manifest import AgentHead, BottleHead
 from boatwright.config.policy import Block, Policy
@@ -38,6 +38,9 @@ instead.
 
 NONE = type(None)
 """The type of a key that takes no value: ``units.NotEnforced``."""
+
+ELSEWHERE = {"credentials": "part of a route, which the operator writes"}
+"""Keys that are refused because what they say belongs elsewhere."""
 
 
 def markdown() -> str:
@@ -77,10 +80,21 @@ def _rows(model: type[BaseModel], prefix: str) -> list[str]:
         inner = _inner(field.annotation)
         if isinstance(inner, type) and issubclass(inner, Block):
             rows += _rows(inner, f"{prefix}{name}.")
+        elif get_origin(inner) is dict and (block := _block(get_args(inner)[1])):
+            rows += _rows(block, f"{prefix}{name}.NAME.")
         else:
-            kind = "refused: not enforced by this release" if inner is NONE else _type(inner)
+            kind = (
+                f"refused: {ELSEWHERE.get(name, 'not enforced by this release')}"
+                if inner is NONE
+                else _type(inner)
+            )
             rows.append(f"| `{prefix}{name}` | {kind} | {_default(field)} |")
     return rows
+
+
+def _block(annotation: Any) -> type[Block] | None:
+    """The block that every key of a map leads to."""
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Block) else None
 
 
 def _inner(annotation: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -12,10 +12,12 @@ from pydantic_core import PydanticCustomError
 from boatwright import errors
 from boatwright.config import secrets, strict_yaml
 from boatwright.config.policy import Block, Budget, NetworkPolicy, Pattern
+from boatwright.config.routes import RouteSetting, contradiction, routes
 from boatwright.config.units import Bytes, Seconds
 from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models as ModelList
 from boatwright.values.process import Limits
+from boatwright.values.route import Route
 from boatwright.values.usage import Cap, ModelRef
 
 EXECUTION_DEFAULT = Cap(usd=Decimal(5))
@@ -209,6 +211,7 @@ class Settings(Block):
     shutdown: CutPolicy = CutPolicy.CUTOFF
     limits: LimitsSetting = LimitsSetting()
     network: NetworkSetting = NetworkSetting()
+    routes: dict[Name, RouteSetting] = Field(default_factory=dict, max_length=200)
     models: Models = Models()
     logins: Logins = Logins()
     keys: Keys = Keys()
@@ -227,6 +230,18 @@ class Settings(Block):
         """What a repository may choose from: the host's own, and containers where a ``container`` block is written."""
         also = ("container",) if "container" in self.model_fields_set else ()
         return tuple(dict.fromkeys((self.backend, *also)))
+
+    @model_validator(mode="after")
+    def _routes_can_hold(self) -> Self:
+        why = contradiction(self.network.allow, routes(self.routes))
+        if why:
+            raise ValueError(f"in 'routes', {why}")
+        return self
+
+    @property
+    def all_routes(self) -> tuple[Route, ...]:
+        """Every route of this host, in the order they are written."""
+        return routes(self.routes)
 
     @property
     def model(self) -> str | None:

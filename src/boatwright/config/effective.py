@@ -13,61 +13,17 @@ from decimal import Decimal
 from typing import Any
 
 from boatwright import errors
+from boatwright.config import place, strict_yaml
+from boatwright.config.asked import DEFAULT, ENVIRONMENT, FLAG, POLICY, SETTINGS, VARIABLES, Asked, Flags
 from boatwright.config.ceiling import Settings, above, refuse_cap
-from boatwright.config.environment import Environment, Kind, admits
-from boatwright.config.policy import LimitsPolicy, NetworkPolicy, Policy
+from boatwright.config.environment import Environment
+from boatwright.config.policy import NetworkPolicy, Policy
 from boatwright.values.cutting import CutPolicy
 from boatwright.values.process import Limits
+from boatwright.values.route import Route
 from boatwright.values.usage import Cap
 
-FLAG, ENVIRONMENT, POLICY, SETTINGS, DEFAULT = (
-    "flag",
-    "environment",
-    ".boatwright.yml",
-    "settings.yml",
-    "default",
-)
-CONTAINER = "container"
-VARIABLES = {
-    "model": "BOATWRIGHT_MODEL",
-    "agent": "BOATWRIGHT_AGENT",
-    "budget": "BOATWRIGHT_BUDGET",
-    "setup_command": "BOATWRIGHT_SETUP",
-    "test_command": "BOATWRIGHT_TEST",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Flags:
-    """What was typed. None: not given."""
-
-    model: str | None = None
-    agent: str | None = None
-    budget: Cap | str | None = None
-    setup_command: str | None = None
-    test_command: str | None = None
-    bottles: tuple[str, ...] | None = None
-    backend: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the manifests of a run ask for together (``rules.composition``). ``places`` says of each key where
-    it is written; ``budgets`` and ``shutdowns`` are theirs with their places, the nearest (the agent's) first.
-    """
-
-    model: str | None = None
-    setup_command: str | None = None
-    budgets: tuple[tuple[Cap, str], ...] = ()
-    limits: LimitsPolicy = field(default_factory=LimitsPolicy)
-    network_policy: NetworkPolicy | None = None
-    allow: tuple[str, ...] = ()
-    shutdowns: tuple[tuple[CutPolicy, str], ...] = ()
-    backend: str | None = None
-    places: Mapping[str, str] = field(default_factory=dict)
-
-    def place(self, key: str) -> str:
-        return self.places.get(key, "manifest")
+__all__ = ["DEFAULT", "ENVIRONMENT", "FLAG", "POLICY", "SETTINGS", "Asked", "Effective", "Flags", "effective"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +41,8 @@ class Effective:
     hard_limits: bool
     network: NetworkPolicy
     allow: tuple[str, ...]
+    routes: tuple[Route, ...]
+    """The operator's, as far as they were chosen, in the operator's order."""
     gate_rounds: int
     policy: Policy
     shutdown: CutPolicy = CutPolicy.CUTOFF
@@ -130,11 +88,12 @@ def effective(
         hard_limits=policy.limits.hard or asked.limits.hard,
         network=network,
         allow=allow,
+        routes=_routes(settings, policy, asked, sources),
         gate_rounds=_rounds(settings, policy, sources),
         policy=policy,
         shutdown=_shutdown(settings, policy, asked, sources),
-        backend=_backend(settings, policy, flags, asked, sources),
-        environment=_environment(settings, policy, sources),
+        backend=place.backend(settings, policy, flags, asked, sources),
+        environment=place.environment(settings, policy, sources),
         sources=sources,
     )
 
@@ -276,6 +235,36 @@ def _network(
     return network, tuple(kept)
 
 
+def _routes(settings: Settings, policy: Policy, asked: Asked, sources: dict[str, str]) -> tuple[Route, ...]:
+    """The routes that are named; where policy and manifests both name some, those that both do."""
+    lists = []
+    if policy.network.routes:
+        lists.append({name: policy.route_place(name) for name in policy.network.routes})
+    if asked.routes:
+        lists.append({name: asked.place(f"network.routes.{name}") for name in asked.routes})
+    for named in lists:
+        _refuse_routes(settings, named)
+    kept = {name: where for named in lists for name, where in named.items() if all(name in o for o in lists)}
+    sources |= {f"network.routes.{name}": where for name, where in kept.items()}
+    return tuple(route for route in settings.all_routes if route.name in kept)
+
+
+def _refuse_routes(settings: Settings, named: Mapping[str, str]) -> None:
+    name = next((each for each in named if each not in settings.routes), None)
+    if name is None:
+        return
+    near = strict_yaml.nearest(name, settings.routes)
+    there = ", ".join(settings.routes) or "none"
+    raise errors.AboveCeiling(
+        f"{named[name]}: there is no route '{name}' on this host; settings.yml has: {there}",
+        subject=name,
+        next_moves=(
+            f"write '{near}'" if near else f"take '{name}' out",
+            f"or let the operator write it under 'routes' of settings.yml: {name}: {{host: …}}",
+        ),
+    )
+
+
 def _refuse_hosts(allowed: tuple[str, ...], hosts: Mapping[str, str]) -> None:
     beyond = [host for host in hosts if not _allows(allowed, host)]
     if beyond:
@@ -327,48 +316,6 @@ def _milder(asked: CutPolicy, host: CutPolicy, where: str) -> errors.AboveCeilin
         subject="shutdown",
         next_moves=("leave 'shutdown' out", "or let the operator change 'shutdown' in settings.yml"),
     )
-
-
-def _environment(settings: Settings, policy: Policy, sources: dict[str, str]) -> Environment:
-    written = "environment" in policy.model_fields_set
-    sources["environment"] = POLICY if written else DEFAULT
-    if policy.environment.image:
-        refuse_image(settings, policy.environment.image, "environment")
-    return policy.environment
-
-
-def refuse_image(settings: Settings, image: str, field: str, *, where: str = "") -> None:
-    """Raise ``errors.AboveCeiling`` unless ``container.images`` of this host admits the reference."""
-    if not admits(settings.container.images, image):
-        allowed = ", ".join(settings.container.images) or "no image"
-        raise above(field, f"the image {image}", allowed, "container.images", where=where)
-
-
-def _backend(settings: Settings, policy: Policy, flags: Flags, asked: Asked, sources: dict[str, str]) -> str:
-    """What is asked for; an image asks for containers, whoever asks for nothing gets the host's own."""
-    wish = _asked_backend(settings, flags, asked, sources)
-    if policy.environment.kind is Kind.HOST or wish == CONTAINER:
-        return wish
-    if sources["backend"] in {SETTINGS, DEFAULT} and CONTAINER in settings.backends:
-        sources["backend"] = POLICY
-        return CONTAINER
-    raise above("environment", str(policy.environment), "host", "container")
-
-
-def _asked_backend(settings: Settings, flags: Flags, asked: Asked, sources: dict[str, str]) -> str:
-    """A manifest chooses among what the settings name. A person may also ask for a container, which is no weaker."""
-    if flags.backend is not None:
-        allowed = tuple(dict.fromkeys((*settings.backends, CONTAINER)))
-        wish, sources["backend"] = flags.backend, FLAG
-    elif asked.backend is not None:
-        allowed, wish, sources["backend"] = settings.backends, asked.backend, asked.place("backend")
-    else:
-        wish, sources["backend"] = settings.backend, _came(settings, "backend")
-        return wish
-    if wish not in allowed:
-        place = "" if flags.backend is not None else asked.place("backend")
-        raise above("backend", wish, " or ".join(allowed), "backend", where=place)
-    return wish
 
 
 def _rounds(settings: Settings, policy: Policy, sources: dict[str, str]) -> int:

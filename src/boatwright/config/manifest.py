@@ -15,8 +15,8 @@ from boatwright.config import strict_yaml
 from boatwright.config.ceiling import Email, PersonName
 from boatwright.config.command import Command
 from boatwright.config.policy import Block, Budget, LimitsPolicy, Line, NetworkPolicy, Pattern
+from boatwright.config.route_names import Credentials, RouteNames
 from boatwright.config.strict_yaml import Place
-from boatwright.config.units import NotEnforced
 from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models
 
@@ -30,7 +30,7 @@ _SECRET = re.compile(
 )
 _OURS = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|PWD|TMPDIR|IFS|ENV|BASH_ENV|.*_PROXY|(ANTHROPIC|OPENAI|GEMINI|GOOGLE_GEMINI)_BASE_URL|.*_CA_CERTS|.*_CA_BUNDLE|"
-    r"SSL_CERT_.*|.*_CAINFO|PIP_CERT|LD_.*|DYLD_.*|GIT_.*|BOATWRIGHT.*",
+    r"SSL_CERT_.*|.*_CAINFO|PIP_CERT|NPM_CONFIG_CAFILE|LD_.*|DYLD_.*|GIT_.*|BOATWRIGHT.*",
     re.IGNORECASE,
 )
 
@@ -159,8 +159,8 @@ class BottleHead(Block):
     environment: Annotated[dict[Variable, Words], Field(max_length=200)] = Field(default_factory=dict)
     setup: Line | None = None
     skills: Names = ()
-    routes: NotEnforced = None
-    credentials: NotEnforced = None
+    routes: RouteNames = ()
+    credentials: Credentials = None
     backend: Literal["bubblewrap", "container"] | None = None
 
     @field_validator("environment", mode="before")

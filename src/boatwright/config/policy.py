@@ -10,11 +10,20 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    field_validator,
+)
 
 from boatwright import errors
-from boatwright.config import strict_yaml
+from boatwright.config import route_names, strict_yaml
 from boatwright.config.environment import Environment, Wish
+from boatwright.config.route_names import RouteNames
 from boatwright.config.units import Bytes, NotEnforced, Seconds
 from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import ELSEWHERE, Models
@@ -123,9 +132,12 @@ class LimitsPolicy(Block):
 
 
 class NetworkBlock(Block):
-    """Hosts for ``allow_list`` (``name``, ``name:port``, ``*.name``). They are for set-up: tests have no network."""
+    """Hosts for ``allow_list`` (``name``, ``name:port``, ``*.name``), and routes of ``settings.yml`` by name. They
+    are for set-up: tests have no network.
+    """
 
     allow: tuple[Pattern, ...] = ()
+    routes: RouteNames = ()
     tests: NotEnforced = None
 
 
@@ -178,6 +190,7 @@ class Policy(Block):
     shutdown: CutPolicy | None = None
     model: Line | None = None
     agent: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")] | None = None
+    _route_lines: dict[str, int] = PrivateAttr(default_factory=dict)
 
     @field_validator("schema_version", mode="before")
     @classmethod
@@ -207,6 +220,11 @@ class Policy(Block):
         """Build and gates again, at most this often in a turn (``max_retries`` of the file)."""
         return self.max_retries
 
+    def route_place(self, name: str) -> str:
+        """Where the file names a route, for a sentence."""
+        line = self._route_lines.get(name)
+        return FILE if line is None else f"{FILE} line {line}"
+
     @property
     def setup_line(self) -> str | None:
         """Setup, then install, as one shell line; None when neither is named."""
@@ -219,7 +237,11 @@ DEFAULT = Policy()
 
 def parse(text: str, *, file: str = FILE) -> Policy:
     """The policy in ``text``. Raises ``errors.BadPolicy`` with file, line, key, and what to write instead."""
-    return strict_yaml.validate(Policy, strict_yaml.parse(text, file))
+    document = strict_yaml.parse(text, file)
+    route_names.refuse_definitions(document, "write 'network: {routes: [NAME]}' to use one")
+    policy = strict_yaml.validate(Policy, document)
+    policy._route_lines.update(route_names.lines(document, "network", "routes"))
+    return policy
 
 
 def written(text: str, *, file: str = FILE) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -169,14 +169,17 @@ def _unknown(model: type[BaseModel], file: str, line: int, place: Place) -> erro
 
 
 def _fields_at(model: type[BaseModel], place: Place) -> tuple[str, ...]:
-    """The keys a model takes at a place inside it."""
-    for part in place:
+    """The keys a model takes at a place inside it. In a map of blocks, every key leads to the same block."""
+    parts = iter(place)
+    for part in parts:
         field = model.model_fields.get(str(part))
-        kinds = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+        kinds = [field.annotation, *get_args(field.annotation)] if field else []
         inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
         if not inner:
             return ()
         model = inner[0]
+        if field is not None and get_origin(field.annotation) is dict:
+            next(parts, None)
     return tuple(field.alias or name for name, field in model.model_fields.items())
 
 

@@ -23,6 +23,8 @@ STATUS = {
     "replay": 409,
     "method": 405,
     "too_large": 413,
+    "misdirected": 421,
+    "rate": 429,
     "upstream": 502,
     "credential": 503,
     "store": 503,
@@ -32,7 +34,7 @@ STATUS = {
 
 class Refused(Exception):
     """Answer the request with a refusal. ``target`` is what was asked for, when the refusal is worth a
-    row.
+    row; ``retry_after`` seconds until it may be asked again.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Refused(Exception):
         allowed: Sequence[str] = (),
         next_moves: Sequence[str] = (),
         target: str = "",
+        retry_after: int | None = None,
         exhausted: bool = False,
     ) -> None:
         super().__init__(sentence)
@@ -50,6 +53,7 @@ class Refused(Exception):
         self.allowed = tuple(allowed)
         self.next_moves = tuple(next_moves)
         self.target = target
+        self.retry_after = retry_after
         self.exhausted = exhausted
         """Whether this call found a budget at its end: its wire is cut, and what holds its bottle is told."""
 
@@ -74,6 +78,8 @@ def head(refused: Refused, length: int, *, close: bool) -> h11.Response:
         ("x-boatwright", refused.code),
         ("x-should-retry", "false"),  # what the providers' own clients obey: asking again changes nothing
     ]
+    if refused.retry_after is not None:
+        headers[-1:] = [("retry-after", str(refused.retry_after))]
     if close:
         headers.append(("connection", "close"))
     return h11.Response(status_code=refused.status, headers=headers)

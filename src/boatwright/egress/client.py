@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,14 +27,16 @@ from boatwright.egress.budget import Budgets
 from boatwright.egress.cuts import Cuts
 from boatwright.egress.detour import DETOUR
 from boatwright.egress.registries import Registries
-from boatwright.egress.spec import Detour, Upstream, WireSpec, to_json
+from boatwright.egress.spec import OWN, Detour, Upstream, WireSpec, to_json
 from boatwright.egress.survey import Survey
 from boatwright.egress.upstream import open_unix
 from boatwright.egress.wires import Denial, Wires
+from boatwright.rules import routes as routing
 from boatwright.rules.destinations import Network
 from boatwright.values.clock import Clock, SystemClock
+from boatwright.values.route import Route
 
-__all__ = ["Denial", "Upstream", "WireClient", "WireSpec"]
+__all__ = ["Change", "Denial", "Upstream", "WireClient", "WireSpec"]
 
 START_SECONDS = 30.0
 POLL_SECONDS = 0.02
@@ -43,6 +45,16 @@ ORDER_SECONDS = 120.0
 _PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH")
 _PASSED_PREFIXES = ("BOATWRIGHT_", "PG")
 """What the proxy's process inherits: where things are; never a provider's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a reload did to one wire: how many of its routes are other than before, and the names of those gone."""
+
+    wire: str
+    execution: str
+    changed: int
+    gone: tuple[str, ...]
 
 
 class _Away(Exception):
@@ -155,10 +167,10 @@ class WireClient:
         Keys that only this client can resolve, such as ``env:``, are handed over; ``errors.Parked`` (code
         ``credential``) names the one that cannot be had. ``registry_only`` adds this host's registries.
         """
-        spec = self._located(spec)
-        handed = await asyncio.to_thread(self._keys, spec)
         if spec.network == Network.REGISTRY_ONLY:
             spec = await asyncio.to_thread(self._with_registries, spec)
+        spec = self._located(spec)
+        handed = await asyncio.to_thread(self._keys, spec)
         await self._order({"do": "open", "spec": to_json(spec), "keys": handed})
         return wires.directory(self._state, spec.id)
 
@@ -174,6 +186,26 @@ class WireClient:
     async def cut(self, wire: str) -> None:
         """Cut a wire: calls under way end and are charged; no wire of its account carries a call until that is lifted."""
         await self._order({"do": "cut", "id": wire})
+
+    async def reload(self, routes: Sequence[Route]) -> list[Change]:
+        """Tell every open wire what the operator's routes are now; streams under way go on. What changed, by wire.
+
+        A route that is gone is denied from the next request on. Keys of ``env:`` are handed over where this
+        client's environment has them; where it has not, the wire keeps the one it holds.
+        """
+        handed: dict[str, str] = {}
+        for route in routes:
+            if route.credential is not None:
+                with contextlib.suppress(errors.Parked):
+                    key = await asyncio.to_thread(self._routed, route.credential.secret)
+                    handed |= {route.held_as: key} if key else {}
+        rows = [asdict(self._found(route)) for route in routes]
+        try:
+            async with self._connected() as proxy:
+                answer = await proxy.order({"do": "reload", "routes": rows, "keys": handed})
+        except _Away:
+            return []
+        return [Change(**{**each, "gone": tuple(each["gone"])}) for each in answer["wires"]]
 
     async def status(self) -> dict[str, Any]:
         """The proxy as it is: pid, release, wires, connections; ``running`` False when there is none."""
@@ -236,6 +268,11 @@ class WireClient:
         found = {name: keys.handed(secret, self._environment) for name, secret in wanted.items() if secret}
         if spec.detour is not None and spec.detour.secret:
             found[DETOUR] = keys.handed(spec.detour.secret, self._environment, blanks=True)
+        found |= {
+            one.held_as: self._routed(one.credential.secret)
+            for one in spec.routes
+            if one.credential is not None
+        }
         return {name: key for name, key in found.items() if key is not None}
 
     def _located(self, spec: WireSpec) -> WireSpec:
@@ -246,7 +283,22 @@ class WireClient:
         way = spec.detour or self._detour
         if way is not None:
             way = replace(way, around=keys.around(way.secret, self._environment))
-        return replace(spec, upstreams=upstreams, detour=way)
+        routes = tuple(self._found(one) for one in spec.routes)
+        return replace(spec, upstreams=upstreams, routes=routes, detour=way)
+
+    def _routed(self, reference: str) -> str | None:
+        """The key of a route where the proxy cannot have it by itself; this host's own registries are known here."""
+        if not reference.startswith(OWN):
+            return keys.handed(reference, self._environment)
+        password = self.registries().password(reference)
+        return password.reveal() if password else None
+
+    def _found(self, route: Route) -> Route:
+        """A route with what lets the proxy find its secret."""
+        said = route.credential
+        if said is None or said.secret.startswith(OWN):
+            return route
+        return replace(route, credential=replace(said, around=keys.around(said.secret, self._environment)))
 
     def _with_registries(self, spec: WireSpec) -> WireSpec:
         found = self.registries()
@@ -254,6 +306,7 @@ class WireClient:
             spec,
             hosts=tuple(dict.fromkeys((*spec.hosts, *found.hosts))),
             private_hosts=tuple(dict.fromkeys((*spec.private_hosts, *found.configured_hosts))),
+            routes=(*spec.routes, *(one for one in found.routes if not _routed(spec, one))),
         )
 
     async def _order(self, request: control.Request) -> control.Answer:
@@ -311,6 +364,11 @@ class _Connection:
         if not line:
             raise _Away
         return dict(json.loads(line))
+
+
+def _routed(spec: WireSpec, route: Route) -> bool:
+    """Whether a route of the operator's leads there already: it holds."""
+    return any(routing.leads(one, route.host, route.port) for one in spec.routes)
 
 
 def _rank(name: str) -> tuple[list[int], str]:

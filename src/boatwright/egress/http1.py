@@ -1,4 +1,4 @@
-"""HTTP/1.1 as we speak it with providers: one POST, and the head of its answer (RFC 9112), strictly.
+"""HTTP/1.1 as we speak it with providers: one request, and the head of its answer (RFC 9112), strictly.
 
 What comes from bottles is read by h11. Here both shapes are few and known; taking them through its events
 cost more than everything else the wire did with a call.
@@ -14,7 +14,7 @@ _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _TEXT = rb"[\t\x20-\x7e\x80-\xff]*"
 _FIELD = re.compile(rb"(%s):(%s)" % (_TOKEN, _TEXT))
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: %s)?" % _TEXT)
-_START = re.compile(rb"POST [\x21-\x7e]+ HTTP/1\.1")
+_START = re.compile(rb"%s [\x21-\x7e]+ HTTP/1\.1" % _TOKEN)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _EMPTY = frozenset({204, 304})
 
@@ -39,14 +39,19 @@ class Head:
 
 
 def post(target: str, headers: Sequence[tuple[str, str]], body: bytes) -> bytes:
-    """One whole request; ``ValueError`` when a part of its head may not stand there, such as a line's end in a
+    """One whole call; ``ValueError`` when a part of its head may not stand there, such as a line's end in a
     key.
     """
-    lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
+    return request("POST", target, headers) + body
+
+
+def request(method: str, target: str, headers: Sequence[tuple[str, str]]) -> bytes:
+    """The head of a request, its empty line included; ``ValueError`` as :func:`post`."""
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
     start, *fields = [line.encode("latin-1") for line in lines]
     if not _START.fullmatch(start) or not all(map(_FIELD.fullmatch, fields)):
         raise ValueError("a head of a request holds what may not stand there")
-    return b"\r\n".join((start, *fields, b"", body))
+    return b"\r\n".join((start, *fields, b"", b""))
 
 
 def head(raw: bytes) -> Head:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import zlib
 from collections.abc import AsyncIterator, Sequence
 
@@ -71,6 +72,11 @@ class Inbound:
         except TimeoutError as error:
             raise Gone from error
         return bytes(body)
+
+    async def end(self) -> None:
+        """Take note that a request without a body has ended."""
+        if not isinstance(await self._next(IDLE_SECONDS), h11.EndOfMessage):
+            raise Gone
 
     def _here(self, body: bytearray) -> bool:
         """Take what has come of the body; whether that was its end."""
@@ -148,7 +154,8 @@ class Inbound:
 
     async def _throw_away(self) -> None:
         """Closing with bytes unread would reset the connection, and the answer with it."""
-        self.writer.write_eof()
+        if self.writer.can_write_eof():  # under TLS there is no half of an end
+            self.writer.write_eof()
         size = 0
         async with asyncio.timeout(LINGER_SECONDS):
             while size < BODY_BYTES and (data := await self.reader.read(READ_BYTES)):
@@ -158,6 +165,32 @@ class Inbound:
         """Answer a CONNECT: from here the bytes are the client's own. Returns those that came already."""
         await self.send(h11.Response(status_code=200, headers=[]))
         return bytes(self._h11.trailing_data[0])
+
+    def hold(self) -> None:
+        """Take in nothing more for now: what comes next is not for this side of TLS."""
+        self.writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+    async def secure(self, context: ssl.SSLContext, seconds: float) -> Inbound:
+        """Answer a CONNECT that is on :meth:`hold`, and end its TLS; what is said inside it.
+
+        ``Gone`` when the client leaves; ``ssl.SSLError`` or ``ValueError`` when what it says is not the TLS
+        that ``context`` takes.
+        """
+        if self._h11.trailing_data[0]:
+            raise Refused("invalid", "a client waits for the answer to its CONNECT before it goes on")
+        await self.send(h11.Response(status_code=200, headers=[]))
+        try:
+            async with asyncio.timeout(seconds):
+                await self.writer.start_tls(context)
+        except ssl.SSLError:
+            raise
+        except (OSError, EOFError, TimeoutError) as error:
+            raise Gone from error
+        return Inbound(self.reader, self.writer)
+
+    def go_on(self) -> None:
+        """Undo :meth:`hold`."""
+        self.writer.transport.resume_reading()  # type: ignore[attr-defined]
 
     @property
     def gone(self) -> bool:

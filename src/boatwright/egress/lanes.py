@@ -6,23 +6,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import h11
 
 from boatwright import errors
-from boatwright.egress import gateway, services, tunnel
+from boatwright.egress import gateway, intercept, services, tunnel
 from boatwright.egress.answer import Refused
 from boatwright.egress.booking import Denied
 from boatwright.egress.cuts import Cut
 from boatwright.egress.gateway import Gateway
 from boatwright.egress.inbound import Gone, Inbound
+from boatwright.egress.intercept import Intercept
 from boatwright.egress.listener import Wire
 from boatwright.egress.services import Services
 from boatwright.egress.tunnel import Tunnel, WrongName
+from boatwright.rules import routes as routing
+from boatwright.rules.routes import Lane
+
+Handle = Callable[[Wire, h11.Request, Inbound], Awaitable[None]]
 
 
-class House(gateway.House, tunnel.House, services.House, Protocol):
+class House(gateway.House, intercept.House, services.House, Protocol):
     """What the lanes need of the proxy."""
 
     place: str
@@ -40,20 +47,20 @@ CUT_MOVES = ("boatwright budget raise EXECUTION 5usd", "boatwright resume EXECUT
 
 
 class Lanes:
-    """Gateway, services and tunnel behind the sockets of one proxy."""
+    """Gateway, services, tunnel and intercept lane behind the sockets of one proxy."""
 
     def __init__(self, house: House) -> None:
         self._house = house
         self._gateway = Gateway(house)
         self._tunnel = Tunnel(house)
+        self._intercept = Intercept(house, self._gateway)
         self._services = Services(house)
 
     async def serve(self, wire: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a bottle; the edge where whatever goes wrong ends."""
         client = Inbound(reader, writer)
         try:
-            while await self._one(wire, client):
-                pass
+            await self._converse(wire, client, self._dispatch)
         except (Gone, WrongName) as error:
             if isinstance(error, WrongName):
                 self._deny(wire, Refused("denied", f"a tunnel was closed: {error}", target="tls"))
@@ -62,7 +69,11 @@ class Lanes:
         finally:
             client.close()
 
-    async def _one(self, wire: Wire, client: Inbound) -> bool:
+    async def _converse(self, wire: Wire, client: Inbound, handle: Handle) -> None:
+        while await self._one(wire, client, handle):
+            pass
+
+    async def _one(self, wire: Wire, client: Inbound, handle: Handle) -> bool:
         """One request; False when the connection ends with it."""
         try:
             request = await client.request()
@@ -70,7 +81,7 @@ class Lanes:
                 return False
             if wire.is_cut and (cut := await self._house.still_cut(wire)) is not None:
                 raise Refused("cut", cut.sentence, next_moves=CUT_MOVES, target="wire")
-            await self._dispatch(wire, request, client)
+            await handle(wire, request, client)
         except Refused as refused:
             self._deny(wire, refused)
             if refused.exhausted:
@@ -83,18 +94,27 @@ class Lanes:
 
     async def _dispatch(self, wire: Wire, request: h11.Request, client: Inbound) -> None:
         if request.method == b"CONNECT":
-            await self._tunnel.serve(wire.spec, request, client)
+            await self._connect(wire, request, client)
         elif request.target.startswith(services.PREFIX):
             await self._services.serve(wire.spec, request, client)
         elif request.target.startswith(b"/"):
             await self._gateway.serve(wire.spec, request, client)
         else:
-            raise Refused(
-                "denied",
-                "this wire forwards no plain http: it takes model calls by path, and CONNECT to hosts",
-                allowed=(*gateway.allowed(wire.spec), *(f"CONNECT {host}" for host in wire.spec.hosts)),
-                target=request.target.decode("latin-1")[:200],
-            )
+            await self._intercept.plain(wire, request, client)
+
+    async def _connect(self, wire: Wire, request: h11.Request, client: Inbound) -> None:
+        """A CONNECT, judged before its host is resolved."""
+        spec = wire.spec
+        host, port = tunnel.place(request)
+        decision = routing.connect(spec.network, spec.hosts, spec.routes, host, port)
+        if decision.lane is Lane.DENIED:
+            raise Refused("denied", decision.reason, allowed=decision.instead, target=f"{host}:{port}")
+        if decision.lane is Lane.TUNNEL:
+            route = decision.routes[0].name if decision.routes else ""
+            await self._tunnel.serve(spec, host, port, client, route)
+            return
+        async with self._intercept.opened(spec, host, port, client) as (way, inner):
+            await self._converse(wire, inner, functools.partial(self._intercept.serve, way))
 
     def _deny(self, wire: Wire, refused: Refused) -> None:
         """Write a refusal down: the log has every one, the rows count them by target."""

@@ -10,6 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from boatwright.config.secrets import Secret
 from boatwright.egress.cuts import Cut
 from boatwright.egress.spec import WireSpec
+from boatwright.rules import rate
+from boatwright.rules.rate import Bucket
+from boatwright.values.route import Route
 
 MOST_CONNECTIONS = 512
 MOST_TARGETS = 200
@@ -28,6 +31,7 @@ class Wire:
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._targets: set[str] = set()
+        self._buckets: dict[str, Bucket] = {}
 
     async def listen(self, listener: socket.socket, serve: Serve) -> None:
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -51,6 +55,19 @@ class Wire:
         """What a worker says anew about an open wire: its spec, its keys."""
         self.spec = spec
         self.keys |= {protocol: Secret(key) for protocol, key in keys.items()}
+
+    def reload(self, spec: WireSpec, keys: Mapping[str, str]) -> None:
+        """The same wire with other routes. What is under way goes on; a cut wire stays cut."""
+        self.spec = spec
+        self.keys |= {name: Secret(key) for name, key in keys.items()}
+
+    def wait(self, route: Route, now: float) -> int:
+        """Seconds until the route takes another request of this wire; 0 when it takes this one."""
+        if not route.rate:
+            return 0
+        taken = rate.take(self._buckets.get(route.name), route.rate, now)
+        self._buckets[route.name] = taken.bucket
+        return taken.wait
 
     def deafen(self) -> None:
         """Take no new connection."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import stat
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from boatwright import crash, errors
@@ -19,6 +21,7 @@ from boatwright.config.secrets import Secret
 from boatwright.egress import control, gateway, sockets, tunnel, wires
 from boatwright.egress import spec as spec_module
 from boatwright.egress.answer import Refused
+from boatwright.egress.authority import Authority
 from boatwright.egress.booking import Result, Settle
 from boatwright.egress.budget import Budgets
 from boatwright.egress.cuts import Cut, Cuts
@@ -28,7 +31,7 @@ from boatwright.egress.keys import Keys
 from boatwright.egress.lanes import Lanes
 from boatwright.egress.listener import Wire
 from boatwright.egress.log import Log
-from boatwright.egress.spec import Upstream, WireSpec
+from boatwright.egress.spec import Upstream, WireSpec, renewed
 from boatwright.egress.tapes import Tapes
 from boatwright.egress.upstream import Pool
 from boatwright.egress.wires import Wires
@@ -37,6 +40,7 @@ from boatwright.rules.cutting import Order
 from boatwright.rules.cutting import sentence as cut_sentence
 from boatwright.values.clock import Clock, Ids
 from boatwright.values.cutting import Cause, CutPolicy
+from boatwright.values.route import from_row
 
 DRAIN_SECONDS = 60.0
 SWEEP_SECONDS = 5.0
@@ -176,7 +180,10 @@ class Proxy:
         await control.serve(reader, writer, greeting=greeting, handle=self._order)
 
     async def _order(self, request: control.Request) -> control.Answer:
-        orders = {"open": self._open, "close": self._close, "cut": self._cut, "status": self._status}
+        orders = {
+            "open": self._open, "close": self._close, "cut": self._cut, "status": self._status,
+            "reload": self._reload,
+        }  # fmt: skip
         self._last_order = self.clock.monotonic()
         if request["do"] == "drain":
             self.note("drained")
@@ -196,8 +203,28 @@ class Proxy:
             await self._listen(wire)
         await self.still_cut(wire)
         wire.hand_over(spec, dict(request.get("keys", {})))
-        self.note("opened", wire=spec.id, execution=spec.execution, network=spec.network)
+        routes = " ".join(route.name for route in spec.routes)
+        self.note("opened", wire=spec.id, execution=spec.execution, network=spec.network, routes=routes)
         return {}
+
+    async def _reload(self, request: control.Request) -> control.Answer:
+        """The operator's routes as they are now: each wire keeps those it has, as they are written today."""
+        now = {route.name: route for route in map(from_row, request["routes"])}
+        keys = dict(request.get("keys", {}))
+        told = []
+        for wire in self._wires.values():
+            before = wire.spec
+            after = replace(before, routes=renewed(before.routes, now))
+            await asyncio.to_thread(self._rows.save, after, self.clock.now())
+            names = {route.held_as for route in after.routes}
+            wire.reload(after, {name: key for name, key in keys.items() if name in names})
+            gone = [
+                route.name for route in before.routes if route not in after.routes and route.name not in now
+            ]
+            changed = sum(route not in before.routes for route in after.routes)
+            told.append({"wire": after.id, "execution": after.execution, "changed": changed, "gone": gone})
+            self.note("reloaded", wire=after.id, changed=changed, gone=len(gone))
+        return {"wires": told}
 
     async def _close(self, request: control.Request) -> control.Answer:
         name = str(request["id"])
@@ -235,6 +262,7 @@ class Proxy:
                     "bottle": wire.spec.bottle,
                     "purpose": wire.spec.purpose,
                     "network": wire.spec.network,
+                    "routes": [route.name for route in wire.spec.routes],
                     "connections": len(wire.connections),
                     "cut": wire.is_cut,
                     "keys": sorted(wire.keys),
@@ -251,6 +279,10 @@ class Proxy:
         self._wires[wire.spec.id] = wire
 
     # --- what the lanes need -----------------------------------------------------------------------------
+
+    @functools.cached_property
+    def authority(self) -> Authority:
+        return Authority.open(self._state, self.clock)
 
     def note(self, what: str, **fields: str | int | float | None) -> None:
         self._log.line(what, **fields)
@@ -286,7 +318,9 @@ class Proxy:
     async def key(self, wire: WireSpec, upstream: Upstream) -> str | None:
         if upstream.secret is None:
             return None
-        return await self.keys.get(upstream.secret, upstream.around, self._handed(wire, upstream.protocol))
+        return await self.keys.get(
+            upstream.secret, upstream.around, self._handed(wire, upstream.held_as or upstream.protocol)
+        )
 
     async def detour(self, wire: WireSpec, host: str) -> Via | None:
         plan = wire.detour

@@ -22,6 +22,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from boatwright.config.secrets import Secret
+from boatwright.egress.spec import OWN
+from boatwright.rules import destinations
+from boatwright.values.route import Credential, Form, Route
 
 PROXY_ENVIRONMENT = {
     "HTTPS_PROXY": "http://127.0.0.1:8080",
@@ -31,9 +34,17 @@ PROXY_ENVIRONMENT = {
 }
 """How clients inside a wired bottle find the tunnel lane."""
 
+
+def proxied(*, plain: bool = False) -> dict[str, str]:
+    """The same, and for plain http too where a route of the wire speaks it."""
+    where = PROXY_ENVIRONMENT["HTTPS_PROXY"]
+    return {**PROXY_ENVIRONMENT, **({"HTTP_PROXY": where, "http_proxy": where} if plain else {})}
+
+
 ASK_SECONDS = 30.0
 _CA_FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
 """A host that needs an authority of its own needs it inside too: the tunnel is not decrypted on the way."""
+_CAS = (*_CA_FILES, "PIP_CERT", "NPM_CONFIG_CAFILE")
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,25 @@ class Registries:
     file_sources: tuple[Path, ...] = ()
     credentials: Mapping[str, tuple[str, Secret]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    authorities: tuple[Path, ...] = ()
+    """Files of authorities that clients of this host are told to trust beside, or in place of, the system's."""
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """A way to each registry whose address holds a password: the wire adds it, no bottle sees it."""
+        ca = next((str(path) for path in self.authorities if path.is_file()), "")
+        return tuple(_route(place, user, ca) for place, (user, _) in self.credentials.items())
+
+    def password(self, reference: str) -> Secret | None:
+        """The secret behind a reference of :attr:`routes`; None for any other reference."""
+        _, secret = self.credentials.get(reference.removeprefix(OWN), ("", None))
+        return secret if reference.startswith(OWN) else None
+
+
+def _route(place: str, user: str, ca: str) -> Route:
+    host, port = destinations.split(place)
+    credential = Credential(f"{OWN}{place}", form=Form.BASIC, user=user)
+    return Route(f"{OWN}{place}", host, port, methods=("GET",), credential=credential, ca=ca)
 
 
 class _Found:
@@ -105,7 +135,9 @@ class _Found:
             self.configured[host] = None
         if parts.username or parts.password:
             self.credentials[host] = (unquote(parts.username or ""), Secret(unquote(parts.password or "")))
-            self.notes.append(f"{parts.hostname} has a password on this host; bottles reach it without one")
+            self.notes.append(
+                f"{parts.hostname} has a password on this host; the wire adds it, outside of bottles"
+            )
         netloc = parts.netloc.rpartition("@")[2]
         return prefix + urlunsplit((parts.scheme, netloc, parts.path, parts.query, parts.fragment))
 
@@ -136,6 +168,9 @@ def discover(environment: Mapping[str, str] | None = None) -> Registries:
         file_sources=tuple(found.files),
         credentials=found.credentials,
         notes=tuple(dict.fromkeys(found.notes)),
+        authorities=tuple(
+            dict.fromkeys(Path(each) for name, each in found.environment.items() if name in _CAS)
+        ),
     )
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from boatwright import errors
 from boatwright.egress.booking import Payer
+from boatwright.values import route as route_values
 from boatwright.values.cutting import CutPolicy
+from boatwright.values.route import Route
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
@@ -22,6 +24,9 @@ DEFAULT_BASES = {
 """Where a protocol's provider is, when neither address nor socket is given."""
 COMPATIBLE = "/v1beta/openai"
 """Below which Gemini's provider speaks Chat Completions."""
+
+OWN = "registry:"
+"""How a route names a password that stands in this host's own configuration of a package client."""
 
 LOGINS = {"claude": "anthropic", "chatgpt": "openai"}
 """Subscriptions whose token the wire can add, and the protocol each is for."""
@@ -44,6 +49,12 @@ class Upstream:
     socket: str = ""
     secret: str | None = None
     login: str = ""
+    held_as: str = ""
+    """The name its key is handed over under; empty: the protocol's."""
+    ca: str = ""
+    """A file of authorities to trust for it; empty: the system's."""
+    addresses: tuple[str, ...] = ()
+    """Of its host, where the lane has resolved and judged them; empty: whatever the name leads to."""
     around: tuple[tuple[str, str], ...] = ()
     tape: str = ""
 
@@ -83,6 +94,7 @@ class WireSpec:
     bounded by the request. ``fallback`` are models tried in order: a call for the first of them is asked of
     the next when the one before is overloaded, limited or away. ``exact_counts``: a client that asks how many
     tokens a request would take gets the provider's figure, not our estimate. ``services`` are reached by name.
+    ``routes`` are the operator's, as far as this wire has them, in the operator's order.
     ``parent`` are the bottles its bottle extends, by the keys of their budgets with spaces between, the nearest first.
     ``shutdown`` is what becomes of the bottle when a budget is exhausted. ``bottle_account`` is the key of the bottle's
     own budget where that is not its name.
@@ -105,6 +117,7 @@ class WireSpec:
     prices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     allow_fields: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
     shutdown: str = CutPolicy.CUTOFF.value
     bottle_account: str = ""
     exact_counts: bool = False
@@ -136,13 +149,26 @@ class WireSpec:
         return self.provider or {"gemini": "google"}.get(protocol, protocol)
 
 
+def renewed(routes: Sequence[Route], now: Mapping[str, Route]) -> tuple[Route, ...]:
+    """The routes of a wire as the operator writes them ``now``; those of this host's own registries stay."""
+    kept = [now.get(one.name, one) for one in routes if one.name in now or own(one)]
+    order = list(now)
+    return tuple(sorted(kept, key=lambda one: order.index(one.name) if one.name in now else len(order)))
+
+
+def own(route: Route) -> bool:
+    """Whether a route comes from this host's configuration of a package client, and not from settings.yml."""
+    return route.credential is not None and route.credential.secret.startswith(OWN)
+
+
 def to_json(spec: WireSpec) -> str:
     return json.dumps(asdict(spec), sort_keys=True, separators=(",", ":"))
 
 
 def from_json(text: str) -> WireSpec:
     row: dict[str, Any] = json.loads(text)
-    row["upstreams"] = tuple(Upstream(**_located(one)) for one in row.get("upstreams", ()))
+    row["upstreams"] = tuple(_upstream(one) for one in row.get("upstreams", ()))
+    row["routes"] = tuple(route_values.from_row(one) for one in row.get("routes", ()))
     detour = row.get("detour")
     row["detour"] = Detour(**{**_located(detour), "direct": tuple(detour["direct"])}) if detour else None
     for name in ("models", "hosts", "private_hosts", "allow_fields", "fallback"):
@@ -152,6 +178,10 @@ def from_json(text: str) -> WireSpec:
         for name, one in row.get("services", {}).items()
     }
     return WireSpec(**row)
+
+
+def _upstream(row: dict[str, Any]) -> Upstream:
+    return Upstream(**{**_located(row), "addresses": tuple(row.get("addresses", ()))})
 
 
 def _located(row: Mapping[str, Any]) -> dict[str, Any]:

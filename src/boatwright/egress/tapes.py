@@ -104,7 +104,7 @@ class Replayed(Link):
         self._pieces = iter(exchange.chunks)
         self._whole = exchange.whole
 
-    async def head(self) -> http1.Head:
+    async def head(self, *, empty: bool = False) -> http1.Head:
         headers = [(name.encode(), value.encode("latin-1")) for name, value in self._headers]
         return http1.Head(self._status, headers, chunked=False, length=None, keeps=False)
 

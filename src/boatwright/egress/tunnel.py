@@ -18,7 +18,7 @@ from boatwright.egress.answer import Refused
 from boatwright.egress.detour import Via
 from boatwright.egress.inbound import Gone, Inbound
 from boatwright.egress.spec import WireSpec
-from boatwright.rules import destinations
+from boatwright.rules import destinations, routes
 
 CONNECT_SECONDS = 10.0
 HELLO_SECONDS = 15.0
@@ -54,12 +54,8 @@ class Tunnel:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def serve(self, wire: WireSpec, request: h11.Request, client: Inbound) -> None:
-        """Carry one CONNECT to its end; ``Refused`` says why not."""
-        host, port = _parse(request)
-        decision = destinations.allowed(wire.network, wire.hosts, host, port)
-        if not decision.allowed:
-            raise Refused("denied", decision.reason, allowed=decision.instead, target=f"{host}:{port}")
+    async def serve(self, wire: WireSpec, host: str, port: int, client: Inbound, route: str = "") -> None:
+        """Carry one CONNECT that was allowed to its end; ``Refused`` says why not."""
         reader, writer = await self._open(wire, host, port)
         sent = received = 0
         try:
@@ -68,18 +64,20 @@ class Tunnel:
             sent, received = await _pipe(client, reader, writer, hello)
         finally:
             writer.transport.abort()
-            self._house.note("tunnelled", wire=wire.id, host=host, port=port, sent=sent, received=received)
+            named = {"route": route} if route else {}
+            self._house.note(
+                "tunnelled", wire=wire.id, host=host, port=port, sent=sent, received=received, **named
+            )  # fmt: skip
 
     async def _open(
         self, wire: WireSpec, host: str, port: int
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect to one address of the host. The address that was checked is the one that is used."""
-        way = await self._house.detour(wire, host)
+        way, found = await led(self._house, wire, host, port)
         if way is not None:
-            return await _through(way, wire, host, port)
-        addresses = await self._addresses(wire, host, port)
+            return await _through(way, host, port)
         failure: Exception | None = None
-        for one in addresses:
+        for one in found:
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     return await asyncio.open_connection(one, port, limit=READ_BYTES)
@@ -87,24 +85,29 @@ class Tunnel:
                 failure = error
         raise Refused("upstream", f"{host}:{port} cannot be reached from this host") from failure
 
-    async def _addresses(self, wire: WireSpec, host: str, port: int) -> Sequence[str]:
-        named = destinations.named(wire.private_hosts, host, port)
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                found = list(dict.fromkeys(await self._house.resolve(host, port)))
-        except (OSError, TimeoutError, UnicodeError) as error:
-            raise Refused("upstream", f"{host} has no address that this host knows") from error
-        if not named and not all(destinations.public(one) for one in found):
+
+async def led(house: House, wire: WireSpec, host: str, port: int) -> tuple[Via | None, tuple[str, ...]]:
+    """How a host is reached: through the company's proxy, or at its addresses. ``Refused`` where it may not be.
+
+    The company's proxy looks names up itself: what is private is then told by the name alone.
+    """
+    named = destinations.named(wire.private_hosts, host, port) or routes.private(wire.routes, host, port)
+    way = await house.detour(wire, host)
+    if way is not None:
+        if destinations.is_local(host) and not named:
             raise _private(host, port)
-        return found[:4]
-
-
-async def _through(
-    way: Via, wire: WireSpec, host: str, port: int
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """By way of the company's proxy, which looks the name up: what is private is told by the name alone."""
-    if destinations.is_local(host) and not destinations.named(wire.private_hosts, host, port):
+        return way, ()
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            found = list(dict.fromkeys(await house.resolve(host, port)))
+    except (OSError, TimeoutError, UnicodeError) as error:
+        raise Refused("upstream", f"{host} has no address that this host knows") from error
+    if not named and not all(destinations.public(one) for one in found):
         raise _private(host, port)
+    return None, tuple(found[:4])
+
+
+async def _through(way: Via, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             return await detour.through(way, host, port)
@@ -123,7 +126,8 @@ def _private(host: str, port: int) -> Refused:
     )
 
 
-def _parse(request: h11.Request) -> tuple[str, int]:
+def place(request: h11.Request) -> tuple[str, int]:
+    """Host and port of a CONNECT; ``Refused`` for anything else."""
     matched = _TARGET.match(request.target.decode("latin-1"))
     host = destinations.canonical(matched["host"]) if matched else None
     if matched is None or host is None or not 0 < int(matched["port"]) < 1 << 16:

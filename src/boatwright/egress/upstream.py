@@ -61,6 +61,10 @@ class Origin:
     tls: bool = True
     path: str = ""
     prefix: str = ""
+    ca: str = ""
+    """A file of authorities to trust; empty: the system's."""
+    addresses: tuple[str, ...] = ()
+    """Of the host, where they were judged before; empty: whatever its name leads to."""
     via: Via | None = None
 
     @property
@@ -98,7 +102,10 @@ def origin(upstream: Upstream) -> Origin:
     plain = parts.scheme == "http" and _loopback(host)
     if not host or parts.username or parts.query or parts.fragment or not (parts.scheme == "https" or plain):
         raise _bad(upstream)
-    return Origin(host, port or (80 if plain else 443), not plain, prefix=parts.path.rstrip("/"))
+    return Origin(
+        host, port or (80 if plain else 443), not plain, prefix=parts.path.rstrip("/"), ca=upstream.ca,
+        addresses=upstream.addresses,
+    )  # fmt: skip
 
 
 class Ways(Protocol):
@@ -153,13 +160,7 @@ class Link:
         """Send one request whole; ``NotSent`` when the connection goes away before all of it has left."""
         self._heard = False
         self._told = None
-        try:
-            self._writer.write(request)
-            await sockets.drain(self._writer, ANSWER_SECONDS)
-        except TimeoutError as error:
-            raise Cut from error
-        except OSError as error:
-            raise NotSent from error
+        await self.write(request)
 
     async def peek(self) -> None:
         """Wait for the first byte of the answer; ``NoAnswer`` when none comes."""
@@ -168,16 +169,26 @@ class Link:
         if not self._heard:
             raise NoAnswer
 
-    async def head(self) -> Head:
-        """The answer's status and headers; asked again, the same."""
+    async def write(self, data: bytes) -> None:
+        """Send a part of a request's body; ``NotSent`` when the connection goes away before."""
+        try:
+            self._writer.write(data)
+            await sockets.drain(self._writer, ANSWER_SECONDS)
+        except TimeoutError as error:
+            raise Cut from error
+        except OSError as error:
+            raise NotSent from error
+
+    async def head(self, *, empty: bool = False) -> Head:
+        """The answer's status and headers; asked again, the same. ``empty``: HEAD was asked, no body follows."""
         if self._told is not None:
             return self._told
         while (head := await self._head()).status < 200:
             if head.status == 101:
                 raise Cut  # nobody asked for another protocol
-        self._chunks = Chunks() if head.chunked else None
-        self._left = None if head.chunked else head.length
-        self._keeps = head.keeps and (head.chunked or head.length is not None)
+        self._chunks = Chunks() if head.chunked and not empty else None
+        self._left = 0 if empty else None if head.chunked else head.length
+        self._keeps = head.keeps and (empty or head.chunked or head.length is not None)
         self._told = head
         return head
 
@@ -233,6 +244,12 @@ class Link:
         self._heard = self._heard or bool(data)
         return data
 
+    @property
+    def ready(self) -> bool:
+        """Whether more of the body is here already, or its end is known: the next ``data`` does not wait."""
+        done = self._chunks.done if self._chunks is not None else self._left == 0
+        return bool(self._rest) or done
+
     def again(self) -> bool:
         """Get ready for another call; False when this connection cannot carry one."""
         ended = self._left == 0 if self._chunks is None else self._chunks.clean
@@ -257,7 +274,8 @@ class Pool:
 
     def __init__(self) -> None:
         self._idle: dict[Origin, list[Link]] = {}
-        self._tls: ssl.SSLContext | None = None
+        self._tls: dict[str, tuple[int, ssl.SSLContext]] = {}
+        """By the file of its authorities, with that file's time; "" are the system's."""
 
     async def take(self, where: Origin, *, fresh: bool = False) -> Link:
         """A connection to ``where``; ``Unreachable`` when there is none."""
@@ -289,19 +307,44 @@ class Pool:
     async def _connect(self, where: Origin) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if where.path:
             return await open_unix(Path(where.path))
-        if not where.tls:
-            return await asyncio.open_connection(where.host, where.port, limit=READ_BYTES)
-        if self._tls is None:
-            self._tls = ssl.create_default_context()  # the system's authorities; SSL_CERT_FILE is honoured
-            self._tls.set_alpn_protocols(["http/1.1"])
+        secure = self._secure(where.ca) if where.tls else None
+        name = where.host if where.tls else None
         if where.via is not None:
-            reader, writer = await detour.through(where.via, where.host, where.port)
-            with contextlib.ExitStack() as undo:
-                undo.callback(writer.transport.abort)
-                await writer.start_tls(self._tls, server_hostname=where.host)
-                undo.pop_all()
-            return reader, writer
-        return await asyncio.open_connection(where.host, where.port, ssl=self._tls, limit=READ_BYTES)
+            return await _through(where.via, where, secure)
+        failure: OSError | None = None
+        for address in where.addresses or (where.host,):
+            try:
+                return await asyncio.open_connection(
+                    address, where.port, ssl=secure, server_hostname=name, limit=READ_BYTES
+                )
+            except OSError as error:
+                failure = error
+        raise failure or OSError("no address")
+
+    def _secure(self, ca: str) -> ssl.SSLContext:
+        """The system's authorities (SSL_CERT_FILE is honoured), or those of a file, read anew when it changes."""
+        try:
+            changed = Path(ca).stat().st_mtime_ns if ca else 0
+            when, made = self._tls.get(ca, (None, None))
+            if made is None or when != changed:
+                made = ssl.create_default_context(cafile=ca or None)
+                made.set_alpn_protocols(["http/1.1"])
+                self._tls[ca] = changed, made
+        except OSError as error:
+            raise Unreachable("the file of authorities for it cannot be used on this host") from error
+        return made
+
+
+async def _through(
+    way: Via, where: Origin, secure: ssl.SSLContext | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await detour.through(way, where.host, where.port)
+    if secure is not None:
+        with contextlib.ExitStack() as undo:
+            undo.callback(writer.transport.abort)
+            await writer.start_tls(secure, server_hostname=where.host)
+            undo.pop_all()
+    return reader, writer
 
 
 async def open_unix(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from boatwright.config import effective as effective_module
+from boatwright.config import asked as asked_module
 from boatwright.config.ceiling import GitIdentity
 from boatwright.config.effective import Effective
 from boatwright.config.manifest import Agent, Origin, Where
 from boatwright.config.skill import Skill
-from boatwright.rules import plain
+from boatwright.rules import plain, routes
 from boatwright.values.usage import Cap
 
-SETTINGS, DEFAULT = Origin(effective_module.SETTINGS), Origin(effective_module.DEFAULT)
+SETTINGS, DEFAULT = Origin(asked_module.SETTINGS), Origin(asked_module.DEFAULT)
 Scope = Literal["agent", "bottle", "parent"]
 SCOPES: tuple[Scope, ...] = ("agent", "bottle", "parent")
 """Whose budget it is, the nearest first."""
@@ -106,10 +106,10 @@ class Composed:
 def origin_of(key: str, source: str) -> Origin:
     """An origin from the word ``config.effective`` keeps: a manifest's place, a flag or variable by name."""
     top = key.partition(".")[0]
-    if source == effective_module.FLAG:
+    if source == asked_module.FLAG:
         return Origin(f"flag {_OPTIONS.get(top, f'--{top}')}")
-    if source == effective_module.ENVIRONMENT:
-        return Origin(f"environment variable {effective_module.VARIABLES[top]}")
+    if source == asked_module.ENVIRONMENT:
+        return Origin(f"environment variable {asked_module.VARIABLES[top]}")
     place, _, line = source.rpartition(" line ")
     if place and line.isdecimal():
         return Origin(place, int(line))
@@ -159,6 +159,7 @@ def _what(held: Effective) -> Iterator[tuple[str, str]]:
     yield "environment", str(held.environment)
     yield "network", str(held.network)
     yield from ((f"network.allow.{host}", host) for host in held.allow)
+    yield from ((f"network.routes.{route.name}", routes.words(route)) for route in held.routes)
 
 
 def _where(run: Composed) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from boatwright.config.effective import Asked, Effective, Flags
 from boatwright.config.manifest import Agent, Bottle, Origin
 from boatwright.config.policy import LimitsPolicy, NetworkPolicy, Policy
 from boatwright.config.skill import Skill
+from boatwright.rules import routes as routing
 from boatwright.rules.composed import (
     DEFAULT,
     SCOPES,
@@ -119,7 +120,7 @@ def compose(
         effective=held,
         manifest=agent,
         origins=origins,
-        notices=(*notices, *_narrowed(asked, held)),
+        notices=(*notices, *_narrowed(asked, held), *_unrouted(asked, held)),
     )
 
 
@@ -147,6 +148,7 @@ def _asked(
         if bottle.head.backend:
             origins["backend"] = bottle.origin("backend")
     network, allow = _network(lineage, origins)
+    routes = _routes(lineage, origins)
     limits = _limits(lineage, origins)
     return Asked(
         model=agent.head.model if agent else None,
@@ -155,6 +157,7 @@ def _asked(
         limits=limits,
         network_policy=network,
         allow=allow,
+        routes=routes,
         shutdowns=tuple(
             (bottle.head.shutdown, str(bottle.origin("shutdown")))
             for bottle in reversed(lineage)
@@ -200,6 +203,24 @@ def _network(
         )
     origins |= {f"network.allow.{host}": origin for host, origin in hosts.items()}
     return policy, tuple(hosts)
+
+
+def _routes(lineage: Sequence[Bottle], origins: dict[str, Origin]) -> tuple[str, ...]:
+    """Routes append: which of them a repository gets is for ``config.effective``."""
+    found: dict[str, Origin] = {}
+    for bottle in lineage:
+        for at, name in enumerate(bottle.head.routes):
+            found.setdefault(name, bottle.origin("routes", at))
+    origins |= {f"network.routes.{name}": origin for name, origin in found.items()}
+    return tuple(found)
+
+
+def _unrouted(asked: Asked, held: Effective) -> list[str]:
+    """Routes of the bottles that ``.boatwright.yml`` leaves out, and those that another stands before."""
+    there = {route.name for route in held.routes}
+    lost = [name for name in asked.routes if name not in there]
+    said = [f"{', '.join(lost)}: not among the routes that .boatwright.yml names"] if lost else []
+    return [*said, *routing.never(held.routes)]
 
 
 def _narrowed(asked: Asked, held: Effective) -> list[str]:

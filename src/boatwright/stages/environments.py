@@ -108,6 +108,7 @@ def _found(house: House, mirror: Mirror | None, here: Ground, commit: str, root:
         parts += [
             str(here.effective.network),
             *here.effective.allow,
+            *(f"route:{route.name}" for route in here.effective.routes),
             mirror.tree_of(commit) if mirror else "",
         ]
     return _digest(*parts)

@@ -11,8 +11,9 @@ from boatwright.bottle.limits import Strength
 from boatwright.config import devcontainer
 from boatwright.config import policy as policy_module
 from boatwright.config.devcontainer import Devcontainer
-from boatwright.config.effective import POLICY, Effective, Flags, refuse_image
+from boatwright.config.effective import POLICY, Effective, Flags
 from boatwright.config.environment import Kind
+from boatwright.config.place import refuse_image
 from boatwright.config.policy import Policy
 from boatwright.git.mirror import Mirror
 from boatwright.rules import detect

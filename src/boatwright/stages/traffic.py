@@ -48,6 +48,20 @@ class Reached:
 
 
 @dataclass(frozen=True, slots=True)
+class Routed:
+    """Requests that one route carried, as far as the proxy's log still tells; bytes. ``times`` 0: it was never used.
+
+    ``failed``: answered with an error, or not at all. A route whose calls are metered has no bytes here.
+    """
+
+    route: str
+    times: int
+    failed: int
+    sent: int
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """A service of this host that was asked, as far as the proxy's log still tells; bytes of bodies and answers."""
 
@@ -67,6 +81,7 @@ class Traffic:
     cut: tuple[str, ...]
     called: tuple[Called, ...]
     reached: tuple[Reached, ...]
+    routed: tuple[Routed, ...]
     denied: tuple[Denial, ...]
     fallbacks: int
     """How often a model was asked because the one before it could not answer."""
@@ -92,6 +107,7 @@ async def of(house: House, execution: str) -> Traffic:
         cut=tuple(each["id"] for each in wires if each["cut"]),
         called=_called(rows, lines),
         reached=_reached(lines),
+        routed=_routed(lines, [name for each in wires for name in each.get("routes", ())]),
         denied=tuple(await house.wire.denials_of(execution)),
         fallbacks=sum(line["what"] == "fallback" for line in lines),
         served=_served(lines),
@@ -100,7 +116,7 @@ async def of(house: House, execution: str) -> Traffic:
 
 def _lines(house: House, execution: str) -> list[dict[str, Any]]:
     """Lines of the proxy's log about this execution. A wire's id begins with it."""
-    kinds = ("called", "tunnelled", "fallback", "served")
+    kinds = ("called", "tunnelled", "fallback", "intercepted", "opened", "served")
     found = log.read(house.state.logs / "proxy.log", kinds)
     mine = f"{execution}-"
     return [
@@ -147,6 +163,32 @@ def _reached(lines: Sequence[dict[str, Any]]) -> tuple[Reached, ...]:
         Reached(host, port, len(each), _sum(each, "sent"), _sum(each, "received"))
         for (host, port), each in sorted(found.items())
     )
+
+
+def _routed(lines: Sequence[dict[str, Any]], known: Sequence[str]) -> tuple[Routed, ...]:
+    """What each route carried; those the wires had and nobody used are there too."""
+    opened = [str(line.get("routes") or "") for line in lines if line["what"] == "opened"]
+    named = dict.fromkeys([*known, *(name for text in opened for name in text.split()), *_used(lines)])
+    return tuple(_one_route(name, lines) for name in named)
+
+
+def _used(lines: Sequence[dict[str, Any]]) -> list[str]:
+    return [str(line["route"]) for line in lines if line["what"] != "opened" and line.get("route")]
+
+
+def _one_route(name: str, lines: Sequence[dict[str, Any]]) -> Routed:
+    mine = [line for line in lines if line.get("route") == name]
+    failed = sum(
+        line["what"] == "intercepted" and not 0 < int(line.get("status") or 200) < 400 for line in mine
+    )
+    return Routed(name, len(mine), failed, _sum(mine, "sent"), _sum(mine, "received"))
+
+
+def never_used(house: House) -> tuple[str, ...]:
+    """Routes of settings.yml that carried nothing, as far as the proxy's log still tells."""
+    found = log.read(house.state.logs / "proxy.log", ("intercepted", "tunnelled"))
+    used = {str(line["route"]) for line in found if line.get("route")}
+    return tuple(name for name in house.settings.routes if name not in used)
 
 
 def _served(lines: Sequence[dict[str, Any]]) -> tuple[Served, ...]:

@@ -13,11 +13,12 @@ from pathlib import Path, PurePosixPath
 from boatwright import errors
 from boatwright.bottle.protocol import Bind
 from boatwright.config.policy import NetworkPolicy
-from boatwright.egress import registries
+from boatwright.egress import registries, trust
 from boatwright.egress.client import Denial, WireSpec
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.stages.wiring import Payer
+from boatwright.values.route import Scheme
 
 _SHOWN = 5
 Pays = Callable[[], Awaitable[Payer]]
@@ -39,7 +40,8 @@ async def of_setup(house: House, pays: Pays, here: Ground, key: str) -> AsyncIte
 
     A set-up that parks is told which destinations the wire refused: its own client shows a number at best.
     """
-    if not here.setup_line or here.effective.network is NetworkPolicy.DENY_ALL:
+    held = here.effective
+    if not here.setup_line or (held.network is NetworkPolicy.DENY_ALL and not held.routes):
         yield WayOut()
         return
     view = await pays()
@@ -50,9 +52,10 @@ async def of_setup(house: House, pays: Pays, here: Ground, key: str) -> AsyncIte
         agent=view.provider,
         bottle=f"env-{key}",
         purpose="setup",
-        network=str(here.effective.network),
-        hosts=here.effective.allow,
+        network=str(held.network),
+        hosts=held.allow,
         private_hosts=house.settings.network.allow,
+        routes=held.routes,
     )
     await house.wire.ensure()
     directory = await house.wire.open(spec)
@@ -68,13 +71,25 @@ async def of_setup(house: House, pays: Pays, here: Ground, key: str) -> AsyncIte
 def over(house: House, here: Ground, wire: Path) -> WayOut:
     """The way out over a wire that is open: what tells package clients inside of it. Blocks at first.
 
-    Under ``registry_only`` clients know the registries this host knows, its directories of packages included.
+    Under ``registry_only`` clients know the registries this host knows, its directories of packages included. Where
+    TLS ends at the wire, and only there, they trust its authority.
     """
-    if here.effective.network is not NetworkPolicy.REGISTRY_ONLY:
-        return WayOut(wire, registries.PROXY_ENVIRONMENT)
-    found = house.wire.registries()
-    sources = (Bind(path, PurePosixPath(path)) for path in found.file_sources if _anyone_may_read(path))
-    return WayOut(wire, {**found.client_environment, **registries.PROXY_ENVIRONMENT}, tuple(sources))
+    environment: dict[str, str] = {}
+    binds: tuple[Bind, ...] = ()
+    routes = here.effective.routes
+    authorities: tuple[Path, ...] = ()
+    if here.effective.network is NetworkPolicy.REGISTRY_ONLY:
+        found = house.wire.registries()
+        environment |= found.client_environment
+        readable = [path for path in found.file_sources if _anyone_may_read(path)]
+        binds = tuple(Bind(path, PurePosixPath(path)) for path in readable)
+        routes, authorities = (*routes, *found.routes), found.authorities
+    environment |= registries.proxied(plain=any(route.scheme is Scheme.HTTP for route in routes))
+    if any(route.opened for route in routes):
+        known = trust.bundle(house.state, house.clock, authorities)
+        environment |= known.environment
+        binds += tuple(Bind(known.file, PurePosixPath(place)) for place in known.places)
+    return WayOut(wire, environment, binds)
 
 
 def _anyone_may_read(path: Path) -> bool:
@@ -92,7 +107,7 @@ def _told(parked: errors.Parked, denied: Sequence[Denial]) -> errors.Parked:
         code=parked.code,
         subject=parked.subject,
         next_moves=(
-            "let the operator name the refused host under network.allow in settings.yml",
+            "let the operator name the refused host under network.allow, or a route to it, in settings.yml",
             *parked.next_moves,
         ),
     )

@@ -20,6 +20,7 @@ from boatwright.stages.house import House
 from boatwright.stages.logins import Login
 from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models
+from boatwright.values.route import Route
 from boatwright.values.usage import ModelRef
 
 BASES = {
@@ -41,6 +42,7 @@ class Inside:
     bottle: str = ""
     network: NetworkPolicy = NetworkPolicy.DENY_ALL
     hosts: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
     services: frozenset[str] = frozenset()
     """Names of what of this host may be asked from there."""
 
@@ -111,6 +113,7 @@ async def model_wire(
         network=str(inside.network),
         hosts=inside.hosts,
         private_hosts=house.settings.network.allow if inside.hosts else (),
+        routes=inside.routes,
     )
     spec = replace(spec, taped=view.recorded or bool(view.replays) or house.settings.tapes)
     if view.replays:

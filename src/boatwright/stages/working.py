@@ -136,8 +136,9 @@ async def wired(
         async with wiring.model_wire(house, view, purpose="build", charge=charge) as wire:
             yield wire, WayOut()
         return
+    held = here.effective
     wanted = sidecars.wanted(here.composed)
-    inside = Inside(protocol, slug, here.effective.network, here.effective.allow, wanted)
+    inside = Inside(protocol, slug, held.network, held.allow, held.routes, wanted)
     async with wiring.model_wire(house, view, purpose="build", inside=inside, charge=charge) as wire:
         yield wire, await asyncio.to_thread(way_out.over, house, here, wire.socket.parent)
 

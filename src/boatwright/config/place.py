@@ -1,0 +1,56 @@
+"""Where the work is done: whose backend makes the bottles, and whose programs are in them."""
+
+from __future__ import annotations
+
+from boatwright.config.asked import DEFAULT, FLAG, POLICY, SETTINGS, Asked, Flags
+from boatwright.config.ceiling import Settings, above
+from boatwright.config.environment import Environment, Kind, admits
+from boatwright.config.policy import Policy
+
+CONTAINER = "container"
+
+
+def environment(settings: Settings, policy: Policy, sources: dict[str, str]) -> Environment:
+    """Whose programs; ``sources`` is told who said so."""
+    written = "environment" in policy.model_fields_set
+    sources["environment"] = POLICY if written else DEFAULT
+    if policy.environment.image:
+        refuse_image(settings, policy.environment.image, "environment")
+    return policy.environment
+
+
+def refuse_image(settings: Settings, image: str, field: str, *, where: str = "") -> None:
+    """Raise ``errors.AboveCeiling`` unless ``container.images`` of this host admits the reference."""
+    if not admits(settings.container.images, image):
+        allowed = ", ".join(settings.container.images) or "no image"
+        raise above(field, f"the image {image}", allowed, "container.images", where=where)
+
+
+def backend(settings: Settings, policy: Policy, flags: Flags, asked: Asked, sources: dict[str, str]) -> str:
+    """What is asked for; an image asks for containers, whoever asks for nothing gets the host's own."""
+    wish = _asked(settings, flags, asked, sources)
+    if policy.environment.kind is Kind.HOST or wish == CONTAINER:
+        return wish
+    if sources["backend"] in {SETTINGS, DEFAULT} and CONTAINER in settings.backends:
+        sources["backend"] = POLICY
+        return CONTAINER
+    raise above("environment", str(policy.environment), "host", "container")
+
+
+def _asked(settings: Settings, flags: Flags, asked: Asked, sources: dict[str, str]) -> str:
+    """A manifest chooses among what the settings name. A person may also ask for a container, which is no weaker."""
+    if flags.backend is not None:
+        allowed = tuple(dict.fromkeys((*settings.backends, CONTAINER)))
+        wish, sources["backend"] = flags.backend, FLAG
+    elif asked.backend is not None:
+        allowed, wish, sources["backend"] = settings.backends, asked.backend, asked.place("backend")
+    else:
+        wish, sources["backend"] = (
+            settings.backend,
+            SETTINGS if "backend" in settings.model_fields_set else DEFAULT,
+        )
+        return wish
+    if wish not in allowed:
+        place = "" if flags.backend is not None else asked.place("backend")
+        raise above("backend", wish, " or ".join(allowed), "backend", where=place)
+    return wish
