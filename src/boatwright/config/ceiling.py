@@ -178,6 +178,12 @@ class GitIdentity(Block):
         return f"{self.name} <{self.email}>"
 
 
+class GitSetting(GitIdentity):
+    """``most_push``: bytes of one push through a bottle's git gate."""
+
+    most_push: Bytes = Field(default=100 << 20, gt=0, le=512 << 20)
+
+
 class Retention(Block):
     """Days ``boatwright gc`` keeps each kind after its execution ended; 0 keeps for ever."""
 
@@ -202,7 +208,7 @@ class Settings(Block):
     keys: Keys = Keys()
     proxy: ProxySetting | None = None
     uids: Uids | None = None
-    git: GitIdentity = GitIdentity()
+    git: GitSetting = GitSetting()
     retention: Retention = Retention()
     gate_rounds: int = Field(default=MAX_GATE_ROUNDS, ge=1, le=MAX_GATE_ROUNDS)
     agent: Name | None = None
