@@ -10,7 +10,7 @@ ARGS ?=
 AGENTS ?= claude codex pi
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-packages test-agents test-model agents chaos bench check format docs lock dist clean
+.PHONY: help setup demo test test-packages test-agents test-model agents chaos overshoot bench bench-peers check format docs lock dist clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -42,8 +42,14 @@ chaos: setup ## kill everything at every crash point, print the table, keep it i
 	$(BIN)/python tools/chaos.py
 	$(PYTEST) -m chaos --ignore=tests/chaos $(ARGS)
 
+overshoot: setup ## 10,000 random trials of the budgets on SQLite and on PostgreSQL: callers, kills, clocks; no cap is passed
+	$(BIN)/python -m boatwright.testing.overshoot $(ARGS)
+
 bench: setup ## ratios against limits measured in the same run
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-peers: setup ## cold start against podman, srt (npm) and hozo (pip), the last two installed under .bench
+	$(BIN)/python benchmarks/peers.py --install $(ARGS)
 
 check: setup ## format, lint, types, import rule, tree rules, generated docs
 	@failed=

@@ -3,22 +3,31 @@
 ``database``       a migrated, empty ``Database``; the test runs on SQLite and on PostgreSQL
 ``database_url``   the URL of an empty database of each kind, nothing in it
 ``postgres``       the session's PostgreSQL server: ``postgres.create()`` gives the URL of a fresh database
+``containers``     why containers do not work here; empty where they do
+``image``          the name of a small container image with a toolchain of its own
 ``clock``, ``ids`` a clock that moves only when told, and the ids of production
 """
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import signal
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from boatwright.bottle.backends.container import Container
+from boatwright.bottle.containers import engine
+from boatwright.config.paths import StateDir
 from boatwright.ledger.database import Database
 from boatwright.testing.clock import ManualClock
 from boatwright.testing.postgres import Postgres, shared_server
-from boatwright.values.clock import SystemIds
+from boatwright.values.clock import SystemClock, SystemIds
 
 
 def pytest_configure() -> None:
@@ -83,3 +92,72 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     yield opened
     opened.dispose()
     server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def containers() -> Iterator[str]:
+    """Why containers do not work here; empty where they do. Asked once, by starting one."""
+    root = Path(tempfile.mkdtemp(prefix="bwt-", dir="/tmp"))
+    root.chmod(0o711)
+    missing = Container(StateDir(root), clock=SystemClock(), ids=SystemIds()).missing()
+    yield f"no {missing[0].what}: {missing[0].why}" if missing else ""
+    shutil.rmtree(root)
+
+
+PROGRAMS = (
+    "sh",
+    "bash",
+    "cat",
+    "chmod",
+    "cp",
+    "env",
+    "find",
+    "id",
+    "ls",
+    "mkdir",
+    "readlink",
+    "rm",
+    "sleep",
+    "touch",
+)
+
+
+@pytest.fixture(scope="session")
+def image(containers: str) -> Iterator[str]:
+    """A small image made of programs of this host: no registry is asked. It has a toolchain of its own, and no Python."""
+    if containers:
+        pytest.skip(containers)
+    root = Path(tempfile.mkdtemp(prefix="bwi-", dir="/tmp"))
+    for name in PROGRAMS:
+        _take(Path(shutil.which(name) or name), root)
+    for place, target in (("bin", "usr/bin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")):
+        if not (root / place).exists():
+            (root / "usr" / target.rpartition("/")[2]).mkdir(parents=True, exist_ok=True)
+            (root / place).symlink_to(target)
+    tool = root / "opt" / "tool" / "go"
+    tool.parent.mkdir(parents=True)
+    tool.write_text("#!/bin/sh\necho go of the image\n")
+    tool.chmod(0o755)
+    made = engine.find("podman", "", os.environ)
+    name = f"localhost/boatwright-test-{os.getpid()}:1"
+    packed = subprocess.run(["tar", "-C", str(root), "-c", "."], capture_output=True, check=True).stdout
+    path = "ENV PATH=/opt/tool:/usr/bin:/bin"
+    subprocess.run(
+        [*made.command, "import", "--quiet", "--change", path, "-", name], input=packed, check=True,
+        env=dict(made.environment), stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    yield name
+    made.ask("rmi", "--force", name)
+    shutil.rmtree(root)
+
+
+def _take(program: Path, root: Path) -> None:
+    """A program and the libraries it is linked to, at their places below ``root``."""
+    said = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=True).stdout
+    for needed in (str(program), *re.findall(r"(/\S+) \(0x", said)):
+        source = Path(needed).resolve()
+        for place in {Path(needed), source}:
+            target = root / str(place if str(place).startswith("/usr") else f"/usr{place}").lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+            target.chmod(0o755)

@@ -69,11 +69,12 @@ def start_headless(
     ask = solo.Ask(
         agent=agent_name, prompt=prompt, cwd=Path(user_cwd or Path.cwd()).expanduser().absolute(),
         bottles=None if bottles is None else tuple(bottles), label=label, color=color, copy_cwd=copy_cwd,
+        backend=backend_name,
     )  # fmt: skip
     made: list[Solo] = []
 
     async def work(house: House) -> Solo:
-        house.require_bottle()
+        house.require_bottle(backend_name or "")
         wanted = await solo.look(house, ask)
         return await solo.start(house, wanted, prompt, say=_quiet, begun=made.append)
 
@@ -90,7 +91,7 @@ def resume_headless(
 
     async def work(house: House) -> Solo:
         house.require_bottle()
-        return await solo.resume(house, slug, prompt, say=_quiet, begun=_quiet)
+        return await solo.resume(house, slug, prompt, backend=backend_name, say=_quiet, begun=_quiet)
 
     _ended(_call(work, lambda: slug))
 

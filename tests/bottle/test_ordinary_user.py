@@ -15,6 +15,7 @@ MODULES = (
     "test_lifecycle",
     "test_limits",
     "test_probes",
+    "test_terminal",
 )
 # Preparing environments takes seconds each and hardly depends on who does it: the one test that uses all of it.
 # Containers are another suite's: whether a user may make any is the host's affair.

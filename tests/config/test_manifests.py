@@ -164,7 +164,7 @@ def test_an_agent_refused_with_file_line_and_remedy(
         (head("setup: [a]"), 2, "'setup'", ""),
         (head("routes: []"), 2, "'routes' is not enforced by this release", "remove 'routes'"),
         (head("credentials: {}"), 2, "'credentials' is not enforced by this release", "remove"),
-        (head("backend: podman"), 2, "'backend' is not enforced by this release", "remove"),
+        (head("backend: podman"), 2, "'backend' should be 'bubblewrap' or 'container'", "mend"),
     ],
 )
 def test_a_bottle_refused_with_file_line_and_remedy(text: str, line: int, says: str, move: str) -> None:

@@ -175,7 +175,7 @@ def model(python: Path) -> Iterator[RealModel]:
 @pytest.fixture
 async def wire_to(tmp_path: Path) -> AsyncIterator[Any]:
     """Opens a wire to a model, on a proxy of this test's own."""
-    environment = {"PATH": os.environ["PATH"], "MODEL_KEY": KEY}
+    environment = {"PATH": os.environ["PATH"], "MODEL_KEY": KEY, "WRONG_KEY": "sk-wrong"}
     client = WireClient(StateDir(tmp_path / "state").create(), environment=environment, grace=1.0)
 
     async def open_to(model: RealModel, **changes: Any) -> Through:

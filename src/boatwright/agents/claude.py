@@ -7,6 +7,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from boatwright.agents.headless import ASK_SECONDS, NO_KEY, Call, Headless, Heard
+from boatwright.bottle.protocol import WORKSPACE
+
+
+def _common(call: Call) -> Sequence[str]:
+    return (
+        "--dangerously-skip-permissions", "--disallowedTools", "WebSearch,WebFetch", "--model", call.model,
+        *_servers(call),
+    )  # fmt: skip
+
+
+def _session(call: Call) -> Sequence[str]:
+    if not call.resumes:
+        return ()
+    return ("--resume", call.session) if call.session else ("--continue",)
 
 
 class Claude(Headless):
@@ -17,6 +31,7 @@ class Claude(Headless):
     keeps = (".claude/projects",)
     skills = ".claude/skills"
     mcp = True
+    standing = ".claude/CLAUDE.md"
 
     def environment(self, call: Call) -> Mapping[str, str]:
         return {
@@ -28,11 +43,19 @@ class Claude(Headless):
         }
 
     def arguments(self, call: Call) -> Sequence[str]:
-        session = "--resume" if call.resumes else "--session-id"
-        return (
-            "--print", "--output-format", "stream-json", "--verbose", "--dangerously-skip-permissions",
-            "--disallowedTools", "WebSearch,WebFetch", "--model", call.model, session, call.session, *_servers(call),
-        )  # fmt: skip
+        session = _session(call) or ("--session-id", call.session)
+        return ("--print", "--output-format", "stream-json", "--verbose", *_common(call), *session)
+
+    def interactive(self, call: Call) -> Sequence[str]:
+        return (*_common(call), *_session(call))
+
+    def first_start(self, call: Call) -> Mapping[str, str]:
+        trusted = {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}
+        settings = {
+            "hasCompletedOnboarding": True, "bypassPermissionsModeAccepted": True, "theme": "dark",
+            "autoUpdates": False, "projects": {str(WORKSPACE): trusted},
+        }  # fmt: skip
+        return {".claude.json": json.dumps(settings)}
 
     def hear(self, line: Mapping[str, Any]) -> Iterable[Heard]:
         if line.get("type") == "result":

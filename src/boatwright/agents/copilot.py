@@ -19,6 +19,7 @@ class Copilot(Headless):
     keeps = (".copilot/session-state", ".copilot/history-session-state")
     skills = ".copilot/skills"
     mcp = True
+    standing = ".copilot/copilot-instructions.md"
 
     def environment(self, call: Call) -> Mapping[str, str]:
         return {
@@ -35,10 +36,12 @@ class Copilot(Headless):
         return {".copilot/mcp-config.json": json.dumps(servers)} if call.asks else {}
 
     def arguments(self, call: Call) -> Sequence[str]:
-        session = "--resume" if call.resumes else "--session-id"
-        return (
-            "--allow-all-tools", "--output-format", "json", "--no-auto-update", f"{session}={call.session}",
-        )  # fmt: skip
+        begins = () if call.resumes else (f"--session-id={call.session}",)
+        return ("--output-format", "json", *self.interactive(call), *begins)
+
+    def interactive(self, call: Call) -> Sequence[str]:
+        session = f"--resume={call.session}" if call.session else "--continue"
+        return ("--allow-all-tools", "--no-auto-update", *((session,) if call.resumes else ()))
 
     def hear(self, line: Mapping[str, Any]) -> Iterable[Heard]:
         data = line.get("data") or {}

@@ -18,6 +18,7 @@ class Gemini(Headless):
     keeps = (".gemini/tmp", ".gemini/history", ".gemini/projects.json")
     skills = ".gemini/skills"
     mcp = True
+    standing = ".gemini/GEMINI.md"
 
     def __init__(self, *, ids: Ids | None = None) -> None:
         super().__init__(ids=ids)
@@ -44,8 +45,11 @@ class Gemini(Headless):
         return {".gemini/settings.json": json.dumps(settings)}
 
     def arguments(self, call: Call) -> Sequence[str]:
+        return ("--output-format", "stream-json", *self.interactive(call))
+
+    def interactive(self, call: Call) -> Sequence[str]:
         goes_on = ("--resume", "latest") if call.resumes else ()
-        return ("--yolo", "--output-format", "stream-json", "--model", call.model, *goes_on)
+        return ("--yolo", "--model", call.model, *goes_on)
 
     def hear(self, line: Mapping[str, Any]) -> Iterable[Heard]:
         kind = line.get("type")

@@ -20,6 +20,7 @@ from boatwright.agents import endings, fence, sessions
 from boatwright.agents.protocol import Fitting, Host, RoundResult, StepRecord, Task
 from boatwright.agents.sessions import Session
 from boatwright.bottle import program
+from boatwright.bottle import terminal as terminals
 from boatwright.bottle.protocol import HOME, WIRE_URL
 from boatwright.bottle.telling import Lines
 from boatwright.sidecar import supervise
@@ -52,7 +53,10 @@ def argument(prompt: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One run of a program: whom it asks, and the session it begins or goes on with."""
+    """One run of a program: whom it asks, and the session it begins or goes on with.
+
+    A session without a name is the newest in HOME: at a terminal a person may have begun another one.
+    """
 
     model: str
     protocol: str
@@ -93,6 +97,8 @@ class Headless:
     """The folder below HOME where it looks for skills."""
     mcp: ClassVar[bool] = False
     """Whether it speaks MCP, and is told of ``Call.asks``."""
+    standing: ClassVar[str] = ""
+    """The file below HOME whose words hold in all its sessions: at a terminal, where it gets no prompt, the agent's."""
 
     def __init__(self, *, ids: Ids | None = None) -> None:
         self._ids = ids or SystemIds()
@@ -111,6 +117,14 @@ class Headless:
         """What follows its name."""
         raise NotImplementedError
 
+    def interactive(self, call: Call) -> Sequence[str] | None:
+        """What follows its name at a terminal, where a person works with it. None: it has no screen of its own."""
+        return None
+
+    def first_start(self, call: Call) -> Mapping[str, str]:
+        """Files below HOME that answer what it would ask a person when it starts for the first time."""
+        return {}
+
     def stdin(self, call: Call) -> str:
         """What it reads: its prompt, unless it takes that in another way."""
         return call.prompt
@@ -127,6 +141,10 @@ class Headless:
         raise NotImplementedError
 
     # --- a provider ---
+
+    @property
+    def screen(self) -> bool:
+        return type(self).interactive is not Headless.interactive
 
     def speaks(self, model: ModelRef) -> str:
         if model.provider == "scripted":
@@ -179,13 +197,16 @@ class _Round:
         task, call = self._task, self._call()
         await task.before_step()
         await sessions.restore(task.bottle, self._provider.keeps, self._session)
-        await sessions.write(task.bottle, self._provider.files(call))
+        await sessions.write(task.bottle, self._files(call))
         await sessions.lay(task.bottle, self._provider.skills, task.skills)
         running = asyncio.ensure_future(self._program(call))
         try:
             while not (await asyncio.wait({running}, timeout=task.limits.save_seconds))[0]:
                 await self._save()
             ended = await running
+        except asyncio.CancelledError:
+            await self._stopped(running)
+            raise
         finally:
             running.cancel()
             await asyncio.wait({running})
@@ -199,8 +220,47 @@ class _Round:
             wire.model.asked, wire.protocol, self._name, resumes, prompt=self._prompt(resumes), asks=asks
         )
 
+    async def _stopped(self, running: asyncio.Future[ExecResult]) -> None:
+        """Asked to stop. What a person did at a terminal is theirs: it is saved as it is, and not redone."""
+        if self._task.terminal is not None:
+            running.cancel()
+            await asyncio.wait({running})
+            await asyncio.shield(asyncio.ensure_future(self._save()))
+
+    def _files(self, call: Call) -> Mapping[str, str]:
+        provider = self._provider
+        if self._task.terminal is None:
+            return provider.files(call)
+        standing = {provider.standing: call.prompt} if provider.standing else {}
+        return {**provider.files(call), **provider.first_start(call), **standing}
+
+    async def _at_terminal(self, call: Call) -> ExecResult:
+        """The program itself, on the terminal: what it prints is for people and is not read."""
+        task, provider = self._task, self._provider
+        arguments = provider.interactive(call)
+        if arguments is None:
+            raise errors.BadInput(
+                f"{provider.name} has no screen of its own: it works headless",
+                subject=provider.name,
+                next_moves=('--headless --prompt "…"',),
+            )
+        self._name = ""
+        self._heard.remark("what it said is on its screen")
+        return await task.bottle.exec(
+            [*map(str, task.before), str(task.program), *arguments],
+            environment={
+                **_wide(provider.environment(call)),
+                "TERM": terminals.NAME,
+                "COLORTERM": "truecolor",
+            },
+            limits=_limits(task),
+            terminal=task.terminal,
+        )
+
     async def _program(self, call: Call) -> ExecResult:
         task, provider = self._task, self._provider
+        if task.terminal is not None:
+            return await self._at_terminal(call)
         lines = Lines(self._line, longest=LONGEST)
         ended = await task.bottle.exec(
             [*map(str, task.before), str(task.program), *provider.arguments(call)],
@@ -214,6 +274,8 @@ class _Round:
 
     def _prompt(self, resumes: bool) -> str:
         """What the run is told. A session that is lost begins again, with all that was asked."""
+        if self._task.terminal is not None:
+            return self._task.system
         if not resumes:
             return f"{self._task.system}\n\n{self._task.prompt or self._task.opening}"
         return self._task.prompt or INTERRUPTED
@@ -266,6 +328,11 @@ class _Round:
             end.stop, self._heard.last, self._steps, self._transcript(), detail=end.detail, moves=end.moves,
             exit_code=ended.exit_code,
         )  # fmt: skip
+
+
+def _wide(environment: Mapping[str, str]) -> dict[str, str]:
+    """A terminal knows its width itself."""
+    return {name: value for name, value in environment.items() if name != "COLUMNS"}
 
 
 def _limits(task: Task) -> Limits:

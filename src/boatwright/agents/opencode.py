@@ -19,6 +19,7 @@ class Opencode(Headless):
     keeps = (".local/share/opencode",)
     skills = ".config/opencode/skills"
     mcp = True
+    standing = ".config/opencode/AGENTS.md"
 
     def environment(self, call: Call) -> Mapping[str, str]:
         return {"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1"}
@@ -40,8 +41,11 @@ class Opencode(Headless):
         return {".config/opencode/opencode.json": json.dumps(settings)}
 
     def arguments(self, call: Call) -> Sequence[str]:
-        goes_on = ("--session", call.session) if call.resumes else ()
-        return ("run", "--format", "json", "--model", f"boatwright/{call.model}", *goes_on)
+        return ("run", "--format", "json", *self.interactive(call))
+
+    def interactive(self, call: Call) -> Sequence[str]:
+        session = ("--session", call.session) if call.session else ("--continue",)
+        return ("--model", f"boatwright/{call.model}", *(session if call.resumes else ()))
 
     def hear(self, line: Mapping[str, Any]) -> Iterable[Heard]:
         part = line.get("part") or {}

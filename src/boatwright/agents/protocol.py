@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from boatwright.bottle.protocol import Bind, Bottle
+from boatwright.bottle.terminal import Terminal
 from boatwright.egress.wires import Denial
 from boatwright.values.usage import ModelRef
 
@@ -110,6 +111,8 @@ class Task:
     program: PurePosixPath | None = None
     before: tuple[PurePosixPath, ...] = ()
     """What the program is run by, where its first line cannot say so in a bottle."""
+    terminal: Terminal | None = None
+    """Where a person works with it: it runs as its own program there, and no prompt is given to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,11 @@ class Provider(Protocol):
     @property
     def wired(self) -> bool:
         """Whether its bottle needs a wire. The built-in agent thinks on the host; its bottle has none."""
+        ...
+
+    @property
+    def screen(self) -> bool:
+        """Whether it can work with a person at a terminal."""
         ...
 
     def speaks(self, model: ModelRef) -> str:

@@ -24,9 +24,10 @@ def _builtin() -> Provider:
     return made
 
 
+BUILTIN = "builtin"
 PROGRAMS: tuple[type[Headless], ...] = (Aider, Claude, Codex, Copilot, Gemini, Mini, Opencode, Pi)
 _MAKERS: Mapping[str, Callable[[], Provider]] = {
-    "builtin": _builtin,
+    BUILTIN: _builtin,
     **{each.name: each for each in PROGRAMS},
 }
 NAMES = tuple(sorted((*_MAKERS, command.NAME)))

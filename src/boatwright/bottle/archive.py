@@ -141,7 +141,7 @@ async def thaw(bottle: HostBottle, path: Path, manifest: Manifest) -> None:
     reader, writer = os.pipe()
     pump = asyncio.create_task(asyncio.to_thread(_unpack_into, path, writer, manifest.tar_bytes))
     try:
-        done = await bottle.exec(_UNPACK, stdin=reader, limits=_limits(bottle.spec.limits))
+        done = await bottle.exec(_UNPACK, stdin=reader, limits=_limits(bottle.spec.limits), tools=True)
     finally:
         os.close(reader)
         await asyncio.gather(pump, return_exceptions=True)
@@ -166,7 +166,11 @@ async def _pack(bottle: HostBottle, file: IO[bytes]) -> int:
 
     # Files that the bottle shut against itself are part of it: the reader may read them, and runs nothing.
     done = await bottle.exec(
-        _PACK, sink=take, limits=_limits(bottle.spec.limits), capabilities=("CAP_DAC_READ_SEARCH",)
+        _PACK,
+        sink=take,
+        limits=_limits(bottle.spec.limits),
+        capabilities=("CAP_DAC_READ_SEARCH",),
+        tools=True,
     )
     file.write(packer.flush())
     if not done.ok:

@@ -75,7 +75,7 @@ async def checkout(
     grafts = mirror.shallow() if with_history else (head,)
     async with _pack(mirror, head, tree, grafts) as pack:
         argv = ("sh", "-c", _PROGRAM, "checkout", str(WORKSPACE), head, tree, BRANCH, *grafts)
-        ran = await bottle.exec(argv, stdin=pack, limits=_LIMITS)
+        ran = await bottle.exec(argv, stdin=pack, limits=_LIMITS, tools=True)
     if not ran.ok:
         said = names.shown((ran.text().strip().splitlines() or [f"exit code {ran.exit_code}"])[-1])[:300]
         why = f"its limit of {ran.limit} fired" if ran.limit else said

@@ -10,31 +10,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from boatwright import errors
-from boatwright.bottle import store
-from boatwright.bottle.protocol import HOME, WORKSPACE, Bind, Bottle, BottleSpec
+from boatwright.bottle import locks, store
+from boatwright.bottle.protocol import HOME, WORKSPACE, Bind, Bottle, BottleSpec, Root
 from boatwright.bottle.telling import Lines
 from boatwright.values.process import ExecResult, Limits
 
 if TYPE_CHECKING:
-    from boatwright.bottle.backends.host import HostBackend, HostBottle
+    from boatwright.bottle.backends.host import HostBottle
+    from boatwright.bottle.backends.registry import AnyBackend
 
 ENV = PurePosixPath("/env")
 MODULES = "node_modules"
 _KEY = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 _SEED = PurePosixPath("/seed")
 _LOCK, _MAKING, _GONE = ".lock-", ".making-", ".gone-"
-_POLL = 0.1
 _TEMPORARY = str(HOME / ".temporary")
 _TAIL = 15
 """Lines of a failed setup that a person is shown at once; the whole log is kept."""
@@ -69,6 +68,8 @@ class Prepared:
     python: bool
     modules: tuple[str, ...] = ()
     """Each ``node_modules`` that setup made, as a path from the workspace."""
+    root: Root = field(default_factory=Root)
+    """Whose programs it was made with, and is used with."""
 
     @property
     def binds(self) -> tuple[Bind, ...]:
@@ -77,8 +78,8 @@ class Prepared:
         return (Bind(self.path, ENV), *kept)
 
     def environment(self, path: str) -> Mapping[str, str]:
-        """Variables for a bottle that uses it; ``path`` is the search path it adds to."""
-        found = {"PATH": ":".join([*self._programs(), path])}
+        """Variables for a bottle that uses it; ``path`` is the search path it adds to, of a bottle without an image."""
+        found = {**self.root.environment, "PATH": ":".join([*self._programs(), self.root.path or path])}
         if self.python:
             found["VIRTUAL_ENV"] = str(ENV)
         return found
@@ -103,7 +104,7 @@ def _shown_at(name: str) -> PurePosixPath:
 class Order:
     """One preparation: for which key, by which command, with which wire and limits."""
 
-    backend: HostBackend
+    backend: AnyBackend
     key: str
     setup: str | None
     commit_tree_into: Callable[[Bottle], Awaitable[None]]
@@ -112,6 +113,7 @@ class Order:
     limits: Limits
     say: Callable[[str], None]
     seed: bool = False
+    root: Root = field(default_factory=Root)
     binds: tuple[Bind, ...] = ()
     log: bytearray = field(default_factory=bytearray)
 
@@ -129,7 +131,7 @@ class Order:
 
 
 async def prepare(
-    backend: HostBackend,
+    backend: AnyBackend,
     *,
     key: str,
     setup: str | None,
@@ -138,6 +140,7 @@ async def prepare(
     environment: Mapping[str, str] | None = None,
     binds: Sequence[Bind] = (),
     limits: Limits | None = None,
+    root: Root | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Prepared:
     """The environment for ``key``: from disk, or made now by ``setup`` (a shell command line, run inside).
@@ -148,24 +151,31 @@ async def prepare(
     if not _KEY.fullmatch(key):
         raise errors.BadInput(f"{key!r} is no key for an environment", subject=key)
     order = Order(backend, key, setup, commit_tree_into, wire, environment or {}, limits or Limits(), say)
-    return await _once(replace(order, binds=tuple(binds)))
+    return await _once(replace(order, binds=tuple(binds), root=root or of_host(backend)))
+
+
+def of_host(backend: AnyBackend, name: str = "") -> Root:
+    """This host's programs, for a bottle of the backend ``name`` (empty: the default one)."""
+    here = backend.toolchain
+    return Root(backend=name, path=here.path, python=here.python, shell=_shell())
 
 
 async def _once(order: Order) -> Prepared:
     found = _there(order.place)
     if found is not None:
-        return found
+        return replace(found, root=order.root)
     order.backend.state.create()
-    async with _locked(order.backend.state.environments / f"{_LOCK}{order.key}"):
-        return _there(order.place) or await _make(order)
+    async with locks.held(order.backend.state.environments / f"{_LOCK}{order.key}"):
+        found = _there(order.place)
+        return replace(found, root=order.root) if found is not None else await _make(order)
 
 
-def find(backend: HostBackend, key: str) -> Prepared | None:
+def find(backend: AnyBackend, key: str) -> Prepared | None:
     """The environment for ``key`` if it has been prepared."""
     return _there(backend.state.environments / key)
 
 
-def discard(backend: HostBackend, key: str) -> None:
+def discard(backend: AnyBackend, key: str) -> None:
     """Forget the environment of ``key``; bottles that use it now keep what they have open."""
     gone = backend.state.environments / f"{_GONE}{key}-{os.urandom(4).hex()}"
     with contextlib.suppress(FileNotFoundError):
@@ -173,7 +183,7 @@ def discard(backend: HostBackend, key: str) -> None:
         store.erase(gone)
 
 
-def clear_left(backend: HostBackend, left: Path) -> None:
+def clear_left(backend: AnyBackend, left: Path) -> None:
     """Take away what a killed process left half made or half removed; what a live one is making stays."""
     if left.name.startswith(_GONE):
         store.erase(left)
@@ -181,7 +191,7 @@ def clear_left(backend: HostBackend, left: Path) -> None:
     lock = backend.state.environments / f"{_LOCK}{left.name.removeprefix(_MAKING)}"
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        if _taken(descriptor):
+        if locks.taken(descriptor):
             store.erase(left)
     finally:
         os.close(descriptor)
@@ -193,7 +203,14 @@ async def _make(order: Order) -> Prepared:
     await asyncio.to_thread(store.erase, order.making)
     bottle = await order.backend.create(
         BottleSpec(
-            order.slug, "prepare", order.limits, order.wire, order.binds, environment=dict(order.environment)
+            order.slug,
+            "prepare",
+            order.limits,
+            order.wire,
+            order.binds,
+            environment={**_path_of(order.root), **order.root.environment, **order.environment},
+            backend=order.root.backend,
+            image=order.root.image,
         )
     )
     try:
@@ -210,6 +227,7 @@ async def _make(order: Order) -> Prepared:
             False,
             python,
             modules,
+            order.root,
         )
         await asyncio.to_thread(_seal, order, made)
         return made
@@ -233,11 +251,11 @@ def _empty(order: Order, bottle: HostBottle) -> Bind:
 
 async def _venv(order: Order, bottle: HostBottle, env: Bind) -> bool:
     """A Python environment, with pip only where setup may want it. False when this host has no Python for bottles."""
-    python = order.backend.toolchain.python
+    python = order.root.python
     if python is None:
         return False
     if order.setup:
-        seed = await _seed(order.backend, python)
+        seed = await _seed(order.backend, order.root, python)
         order.log.extend(seed.log)
         shown = Bind(seed.path, _SEED)
         done = await bottle.exec(("cp", "-a", f"{_SEED}/.", f"{ENV}/"), binds=(env, shown))
@@ -253,20 +271,21 @@ async def _venv(order: Order, bottle: HostBottle, env: Bind) -> bool:
     return done.ok
 
 
-async def _seed(backend: HostBackend, python: str) -> Prepared:
+async def _seed(backend: AnyBackend, root: Root, python: str) -> Prepared:
     """A Python environment with pip and nothing else, made once per interpreter: its installation takes seconds."""
-    told = await asyncio.to_thread(_identity, backend, python)
+    told = f"{root.image} {python}" if root.image else await asyncio.to_thread(_identity, backend, python)
     key = f"python-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
-    return await _once(Order(backend, key, None, _nothing, None, {}, Limits(), lambda _: None, seed=True))
+    order = Order(backend, key, None, _nothing, None, {}, Limits(), lambda _: None, seed=True)
+    return await _once(replace(order, root=replace(root, environment={})))
 
 
-def programs(backend: HostBackend) -> tuple[str, ...]:
+def programs(backend: AnyBackend) -> tuple[str, ...]:
     """Which interpreters this host shows to bottles now. What was made with others is not to be used with these."""
     named = (backend.toolchain.python, backend.toolchain.node)
     return tuple(_identity(backend, program) if program else "" for program in named)
 
 
-def _identity(backend: HostBackend, program: str) -> str:
+def _identity(backend: AnyBackend, program: str) -> str:
     """A program of the inside, as the host has it: where, and of which size, time and inode."""
     inside = PurePosixPath(program)
     binds = (bind for bind in backend.toolchain.binds if inside.is_relative_to(bind.target))
@@ -292,10 +311,8 @@ async def _set_up(order: Order, bottle: HostBottle, env: Bind, python: bool) -> 
 
 
 async def _setup(order: Order, bottle: HostBottle, env: Bind, python: bool) -> None:
-    shell = _shell()
-    paths = (
-        {"PATH": f"{ENV / 'bin'}:{order.backend.toolchain.path}", "VIRTUAL_ENV": str(ENV)} if python else {}
-    )
+    shell = order.root.shell
+    paths = {"PATH": f"{ENV / 'bin'}:{order.root.path}", "VIRTUAL_ENV": str(ENV)} if python else {}
     lines = Lines(order.say)
     # Builds need more room for temporary files than memory should give.
     await _must(bottle, ("mkdir", "-p", _TEMPORARY), env)
@@ -316,6 +333,11 @@ async def _setup(order: Order, bottle: HostBottle, env: Bind, python: bool) -> N
         code="setup",
         subject=order.setup or "",
     )
+
+
+def _path_of(root: Root) -> dict[str, str]:
+    """An image's own search path, said again: what is given to its bottle replaces what it says of itself."""
+    return {"PATH": root.path} if root.image else {}
 
 
 def _shell() -> str:
@@ -371,23 +393,3 @@ def _there(place: Path) -> Prepared | None:
         bool(facts["python"]),
         tuple(facts["modules"]),
     )
-
-
-@contextlib.asynccontextmanager
-async def _locked(path: Path) -> AsyncIterator[None]:
-    """One preparer at a time, over all workers of this host; waiting can be cancelled."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        while not _taken(descriptor):  # noqa: ASYNC110 - another process holds it: no event of ours
-            await asyncio.sleep(_POLL)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _taken(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from boatwright.bottle.terminal import Terminal
 from boatwright.values.process import ExecResult, Limits
 
 WORKSPACE = PurePosixPath("/workspace")
@@ -39,9 +40,30 @@ class BottleSpec:
     wire: Path | None = None
     binds: tuple[Bind, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    backend: str = ""
+    """The backend that makes it; empty: the default one. Filled in when it is made."""
+    image: str = ""
+    """The id of the image its programs come from (container backend); empty: this host's own."""
     uid_of: str = ""
     """Slug of a bottle whose uid this one shares, in namespaces of its own: the step saver must be able to read files
     the agent made mode 600. Empty: a uid of its own where the host can give one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """Where the programs of a bottle come from: this host (no ``image``), or an image of the container backend.
+
+    ``path`` is its search path, ``python`` and ``shell`` are paths inside, ``name`` is what people call it.
+    """
+
+    backend: str = ""
+    image: str = ""
+    name: str = "this host's programs"
+    path: str = ""
+    python: str | None = None
+    shell: str = "/bin/sh"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that belong to it."""
 
 
 OnOutput = Callable[[bytes], None]
@@ -73,8 +95,13 @@ class Bottle(Protocol):
         binds: Sequence[Bind] = (),
         separate_stdout: bool = False,
         on_output: OnOutput | None = None,
+        terminal: Terminal | None = None,
+        tools: bool = False,
     ) -> ExecResult:
         """Run ``argv`` inside until its whole process tree is gone.
+
+        With a ``terminal`` that is its stdin, stdout, stderr and the terminal it controls; no output is kept.
+        ``tools``: with this host's programs even where the bottle has an image, for work of ours.
 
         Output is streamed to ``on_output`` as it comes. Cancellation of the awaiting task kills the tree. A limit
         that fires kills the tree and is named in the result. Never raises for what the program does; raises

@@ -129,7 +129,13 @@ class StepSaver:
     async def _saver(self, bottle: Bottle) -> Bottle:
         slug = saver_slug(bottle.slug)
         return await self._backend.open(slug) or await self._backend.create(
-            BottleSpec(slug=slug, purpose="step saver", limits=_LIMITS, uid_of=bottle.slug)
+            BottleSpec(
+                slug=slug,
+                purpose="step saver",
+                limits=_LIMITS,
+                backend=bottle.spec.backend,
+                uid_of=bottle.slug,
+            )
         )
 
     async def _look(self, saver: Bottle, bottle: Bottle, mirror: Mirror, order: _Order) -> Answer:
@@ -148,7 +154,7 @@ class StepSaver:
 
     async def _ask(self, saver: Bottle, bind: Bind, order: _Order) -> Answer:
         argv = ("python3", "-I", "-S", "-c", program("save_step"), *order.arguments())
-        ran = await saver.exec(argv, stdin=order.stdin(), binds=(bind,), separate_stdout=True)
+        ran = await saver.exec(argv, stdin=order.stdin(), binds=(bind,), separate_stdout=True, tools=True)
         if ran.limit is not None:
             raise SaveFailed(f"The step was not saved: its saver hit the limit of {ran.limit}.")
         if ran.exit_code != 0:

@@ -14,9 +14,11 @@ import typer
 from boatwright import errors
 from boatwright.agents import registry
 from boatwright.cli import common
+from boatwright.cli.safe import one_line
 from boatwright.rules import detect
 from boatwright.stages import keys, sweep
 from boatwright.stages.house import House
+from boatwright.stages.sweep_kinds import Thing
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> int:
@@ -40,18 +42,28 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON docume
 
 
 def _report(house: House) -> dict[str, str]:
-    """What this host can do: the program that makes bottles, and how each limit is enforced."""
+    """What this host can do: the programs that make bottles, and how each limit is enforced."""
     report = {"release": house.release, "backend": house.backend.name}
     try:
-        report["bubblewrap"] = str(house.backend.bwrap.path)
+        report["bubblewrap"] = str(house.backend.bubblewrap.bwrap.path)
     except errors.MissingPart as missing:
         report["bubblewrap"] = f"missing: {missing}"
+    report["container"] = _containers(house)
     for limit in house.backend.capabilities():
         report[f"limit on {limit.limit}"] = f"{limit.strength}: {limit.by}"
     report |= keys.told(house)
     for agent in registry.PROGRAMS:
         report[f"agent {agent.name}"] = agent.state_of(house.environment)
     return report
+
+
+def _containers(house: House) -> str:
+    """The engine and its runtime, or what is missing: no failure where containers are not this host's choice."""
+    missing = house.backend.container.missing()
+    if missing:
+        return f"missing: {missing[0].what}. {missing[0].why}"
+    engine = house.backend.container.engine
+    return f"{engine.path}{f' with {engine.runtime}' if engine.runtime else ''}"
 
 
 def init(
@@ -100,14 +112,37 @@ def gc(
     days: Annotated[
         int | None, typer.Option(min=0, help="Keep what is younger; default: retention of settings.yml.")
     ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option("--kind", help="Only this kind; again for more."),
+    ] = None,
 ) -> int:
-    """Remove what nothing names any more: old artifacts, environments, bottles of finished executions.
+    """Remove what nothing names any more: old artifacts, environments, mirrors, copies of programs, bottles of
+    finished executions. Bottles people began go by `--kind kept-bottles`, or retention.bottles.
 
     Nothing of the last hour is touched, whatever is said: live work may be about to name it.
     """
     older = None if days is None else timedelta(days=days)
     with common.opened() as (house, _):
-        freed = asyncio.run(sweep.collect(house, older_than=older, dry_run=dry_run))
-        for kind, (count, size) in sorted(freed.items()):
-            common.say(f"{kind:<14} {count:>6} {'would go' if dry_run else 'gone'}, {size / 1e6:.1f} MB")
+        now = house.clock.now()
+
+        def tell(name: str, thing: Thing) -> None:
+            age = (now - thing.used).days
+            common.say(f"  {name:<14} {one_line(thing.name):<44} {_mb(thing.size):>12}  {age:>4} days")
+
+        freed = asyncio.run(
+            sweep.collect(
+                house, older_than=older, dry_run=dry_run, kinds=kind or (), tell=tell if dry_run else None
+            )
+        )
+    word = "would go" if dry_run else "gone"
+    for name, (count, size) in freed.items():
+        common.say(f"{name:<14} {count:>6} {word}, {_mb(size)}")
+    common.say(
+        f"{'all':<14} {sum(c for c, _ in freed.values()):>6} {word}, {_mb(sum(s for _, s in freed.values()))}"
+    )
     return 0
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

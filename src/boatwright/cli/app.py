@@ -23,6 +23,7 @@ from boatwright.cli import (
     issue,
     plan,
     pr,
+    replay,
     show,
     wire,
 )
@@ -30,6 +31,7 @@ from boatwright.cli import (
     run as run_command,
 )
 from boatwright.cli.safe import printable
+from boatwright.cli.top.command import top
 
 EPILOG = (
     "Exit codes: 0 done · 1 something failed · 2 bad input · 3 this host lacks a part · 4 parked, "
@@ -56,6 +58,8 @@ app.command("cancel")(control.cancel)
 app.command("resume")(control.resume)
 app.command("retry")(control.retry)
 app.command("cut")(wire.cut)
+app.command("replay")(replay.replay)
+app.command("top")(top)
 app.command("gc")(admin.gc)
 app.command("doctor")(admin.doctor)
 app.command("worker")(control.worker)

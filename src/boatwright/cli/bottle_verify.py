@@ -10,6 +10,7 @@ from boatwright import errors
 from boatwright.bottle import probes
 from boatwright.bottle.probes import Kind, Outcome, ProbeResult
 from boatwright.cli import common
+from boatwright.cli.safe import printable
 
 CLASSES = {
     Kind.DANGEROUS: "dangerous",
@@ -20,11 +21,17 @@ CLASSES = {
 """How much a way out matters: must be shut; gives nothing away; is for the host's own code to withstand."""
 
 
-def verify(as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> int:
+def verify(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    backend: Annotated[
+        str | None,
+        typer.Option("--backend", help="Whose bottles: bubblewrap or container; default: the host's."),
+    ] = None,
+) -> int:
     """The escape probes on this host, with a class each. Exit 5 when a dangerous way out is open, or could not be tried."""
     with common.housed() as house:
-        house.require_bottle()
-        results = common.wait(probes.run(house.backend))
+        house.require_bottle(backend or "")
+        results = common.wait(probes.run(house.backend.of(backend or ""), printable))
     whole = probes.verdict(results)
     if as_json:
         common.emit_json({"holds": whole, "probes": [_row(each) for each in results]})

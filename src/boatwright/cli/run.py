@@ -45,6 +45,9 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done; leave no trace.")
     ] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep what models are asked and answer, for boatwright replay.")
+    ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Leave the work to a running worker.")] = False,
 ) -> int:
     """Hand one change to an agent: issue → plan → bottle → proof → pull request.
@@ -62,6 +65,7 @@ def run(
         agent=agent,
         bottles=tuple(bottle) if bottle else None,
         budget=budget,
+        record=record,
         by=common.me(),
     )
     with common.opened() as (house, engine):

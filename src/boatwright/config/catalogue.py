@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 from boatwright.config.effective import VARIABLES
+from boatwright.config.environment import Environment
 from boatwright.config.manifest import AgentHead, BottleHead
 from boatwright.config.policy import Block, Policy
 from boatwright.config.settings import Settings
@@ -89,6 +90,8 @@ def _inner(annotation: Any) -> Any:
 
 
 def _type(annotation: Any) -> str:
+    if annotation is Environment:
+        return "`host`, `devcontainer`, or `image:` with a reference"
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is None:
         return str(getattr(annotation, "__name__", annotation))
@@ -105,7 +108,8 @@ def _type(annotation: Any) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    value = to_jsonable_python(field.get_default(call_default_factory=True))
+    given = field.get_default(call_default_factory=True)
+    value = str(given) if isinstance(given, Environment) else to_jsonable_python(given)
     if value is None:
         return "—"
     if isinstance(value, list) and len(value) > 6:

@@ -12,7 +12,8 @@ from pydantic_core import PydanticCustomError
 from boatwright import errors
 from boatwright.config import secrets, strict_yaml
 from boatwright.config.policy import Block, Budget, NetworkPolicy, Pattern
-from boatwright.config.units import Bytes, NotEnforced, Seconds
+from boatwright.config.units import Bytes, Seconds
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models as ModelList
 from boatwright.values.process import Limits
 from boatwright.values.usage import Cap, ModelRef
@@ -184,6 +185,14 @@ class GitSetting(GitIdentity):
     most_push: Bytes = Field(default=100 << 20, gt=0, le=512 << 20)
 
 
+class ContainerSetting(Block):
+    """How containers are made, and from which images (patterns as ``registry.example/team/*``); none: from no image."""
+
+    engine: Literal["podman"] = "podman"
+    runtime: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9-]{0,62})?$")] = ""
+    images: tuple[Pattern, ...] = ()
+
+
 class Retention(Block):
     """Days ``boatwright gc`` keeps each kind after its execution ended; 0 keeps for ever."""
 
@@ -192,26 +201,38 @@ class Retention(Block):
     reports: int = Field(default=180, ge=0)
     logs: int = Field(default=30, ge=0)
     freezes: int = Field(default=14, ge=0)
-    tapes: NotEnforced = None
+    tapes: int = Field(default=14, ge=0)
     environments: int = Field(default=14, ge=0)
+    programs: int = Field(default=30, ge=0)
+    mirrors: int = Field(default=90, ge=0)
+    bottles: int = Field(default=0, ge=0)
 
 
 class Settings(Block):
     """The whole file; every key has a default, so that no file is a valid file."""
 
     budget: Budgets = Budgets()
-    shutdown: NotEnforced = None
+    shutdown: CutPolicy = CutPolicy.CUTOFF
     limits: LimitsSetting = LimitsSetting()
     network: NetworkSetting = NetworkSetting()
     models: Models = Models()
     logins: Logins = Logins()
     keys: Keys = Keys()
     proxy: ProxySetting | None = None
+    tapes: bool = False
     uids: Uids | None = None
     git: GitSetting = GitSetting()
     retention: Retention = Retention()
     gate_rounds: int = Field(default=MAX_GATE_ROUNDS, ge=1, le=MAX_GATE_ROUNDS)
     agent: Name | None = None
+    backend: Literal["bubblewrap", "container"] = "bubblewrap"
+    container: ContainerSetting = ContainerSetting()
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """What a repository may choose from: the host's own, and containers where a ``container`` block is written."""
+        also = ("container",) if "container" in self.model_fields_set else ()
+        return tuple(dict.fromkeys((self.backend, *also)))
 
     @property
     def model(self) -> str | None:

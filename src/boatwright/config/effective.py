@@ -12,8 +12,11 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
+from boatwright import errors
 from boatwright.config.ceiling import Settings, above, refuse_cap
+from boatwright.config.environment import Environment, Kind, admits
 from boatwright.config.policy import LimitsPolicy, NetworkPolicy, Policy
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.process import Limits
 from boatwright.values.usage import Cap
 
@@ -24,6 +27,7 @@ FLAG, ENVIRONMENT, POLICY, SETTINGS, DEFAULT = (
     "settings.yml",
     "default",
 )
+CONTAINER = "container"
 VARIABLES = {
     "model": "BOATWRIGHT_MODEL",
     "agent": "BOATWRIGHT_AGENT",
@@ -43,12 +47,13 @@ class Flags:
     setup_command: str | None = None
     test_command: str | None = None
     bottles: tuple[str, ...] | None = None
+    backend: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the manifests of a run ask for together (``rules.composition``). ``places`` says of each key where
-    it is written; ``budgets`` are theirs with their places, the nearest (the agent's) first.
+    it is written; ``budgets`` and ``shutdowns`` are theirs with their places, the nearest (the agent's) first.
     """
 
     model: str | None = None
@@ -57,6 +62,8 @@ class Asked:
     limits: LimitsPolicy = field(default_factory=LimitsPolicy)
     network_policy: NetworkPolicy | None = None
     allow: tuple[str, ...] = ()
+    shutdowns: tuple[tuple[CutPolicy, str], ...] = ()
+    backend: str | None = None
     places: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, key: str) -> str:
@@ -80,6 +87,12 @@ class Effective:
     allow: tuple[str, ...]
     gate_rounds: int
     policy: Policy
+    shutdown: CutPolicy = CutPolicy.CUTOFF
+    """What becomes of its bottle when a budget is exhausted."""
+    backend: str = "bubblewrap"
+    """Which backend makes the bottles."""
+    environment: Environment = field(default_factory=Environment)
+    """Whose programs are in them."""
     sources: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -119,6 +132,9 @@ def effective(
         allow=allow,
         gate_rounds=_rounds(settings, policy, sources),
         policy=policy,
+        shutdown=_shutdown(settings, policy, asked, sources),
+        backend=_backend(settings, policy, flags, asked, sources),
+        environment=_environment(settings, policy, sources),
         sources=sources,
     )
 
@@ -288,6 +304,71 @@ def _allows(allowed: tuple[str, ...], host: str) -> bool:
         if pattern.startswith("*.") and port == entry_port and name.lower().endswith(pattern[1:].lower()):
             return True
     return False
+
+
+def _shutdown(settings: Settings, policy: Policy, asked: Asked, sources: dict[str, str]) -> CutPolicy:
+    """The strictest that anybody asks for; a milder one than the host's is refused by name."""
+    found, sources["shutdown"] = settings.shutdown, _came(settings, "shutdown")
+    wishes = ((policy.shutdown, POLICY), *asked.shutdowns)
+    for wish, where in wishes:
+        if wish is None:
+            continue
+        if wish.strictness < settings.shutdown.strictness:
+            raise _milder(wish, settings.shutdown, where)
+        if wish.strictness > found.strictness:
+            found, sources["shutdown"] = wish, where
+    return found
+
+
+def _milder(asked: CutPolicy, host: CutPolicy, where: str) -> errors.AboveCeiling:
+    place = "" if where == POLICY else f" of {where}"
+    return errors.AboveCeiling(
+        f"'shutdown'{place} asks for {asked}; this host says {host}, and only a stricter one may be asked for",
+        subject="shutdown",
+        next_moves=("leave 'shutdown' out", "or let the operator change 'shutdown' in settings.yml"),
+    )
+
+
+def _environment(settings: Settings, policy: Policy, sources: dict[str, str]) -> Environment:
+    written = "environment" in policy.model_fields_set
+    sources["environment"] = POLICY if written else DEFAULT
+    if policy.environment.image:
+        refuse_image(settings, policy.environment.image, "environment")
+    return policy.environment
+
+
+def refuse_image(settings: Settings, image: str, field: str, *, where: str = "") -> None:
+    """Raise ``errors.AboveCeiling`` unless ``container.images`` of this host admits the reference."""
+    if not admits(settings.container.images, image):
+        allowed = ", ".join(settings.container.images) or "no image"
+        raise above(field, f"the image {image}", allowed, "container.images", where=where)
+
+
+def _backend(settings: Settings, policy: Policy, flags: Flags, asked: Asked, sources: dict[str, str]) -> str:
+    """What is asked for; an image asks for containers, whoever asks for nothing gets the host's own."""
+    wish = _asked_backend(settings, flags, asked, sources)
+    if policy.environment.kind is Kind.HOST or wish == CONTAINER:
+        return wish
+    if sources["backend"] in {SETTINGS, DEFAULT} and CONTAINER in settings.backends:
+        sources["backend"] = POLICY
+        return CONTAINER
+    raise above("environment", str(policy.environment), "host", "container")
+
+
+def _asked_backend(settings: Settings, flags: Flags, asked: Asked, sources: dict[str, str]) -> str:
+    """A manifest chooses among what the settings name. A person may also ask for a container, which is no weaker."""
+    if flags.backend is not None:
+        allowed = tuple(dict.fromkeys((*settings.backends, CONTAINER)))
+        wish, sources["backend"] = flags.backend, FLAG
+    elif asked.backend is not None:
+        allowed, wish, sources["backend"] = settings.backends, asked.backend, asked.place("backend")
+    else:
+        wish, sources["backend"] = settings.backend, _came(settings, "backend")
+        return wish
+    if wish not in allowed:
+        place = "" if flags.backend is not None else asked.place("backend")
+        raise above("backend", wish, " or ".join(allowed), "backend", where=place)
+    return wish
 
 
 def _rounds(settings: Settings, policy: Policy, sources: dict[str, str]) -> int:

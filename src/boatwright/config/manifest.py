@@ -17,6 +17,7 @@ from boatwright.config.command import Command
 from boatwright.config.policy import Block, Budget, LimitsPolicy, Line, NetworkPolicy, Pattern
 from boatwright.config.strict_yaml import Place
 from boatwright.config.units import NotEnforced
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -77,7 +78,8 @@ def _one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _variable(name: str) -> str:
+def variable(name: str) -> str:
+    """The name of a variable a bottle may be given. Raises ``ValueError`` with what is wrong with it."""
     if _VARIABLE.fullmatch(name) is None:
         raise ValueError("is not a name of an environment variable (letters, digits and '_')")
     if _SECRET.search(name):
@@ -105,7 +107,7 @@ def _model(value: str) -> str:
 
 ManifestName = Annotated[str, BeforeValidator(_name)]
 Names = Annotated[tuple[ManifestName, ...], BeforeValidator(_one_or_more)]
-Variable = Annotated[str, AfterValidator(_variable)]
+Variable = Annotated[str, AfterValidator(variable)]
 Words = Annotated[str, BeforeValidator(_words), StringConstraints(max_length=4_096)]
 Color = Literal["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"]
 
@@ -154,12 +156,13 @@ class BottleHead(Block):
     network: NetworkWish = NetworkWish()
     limits: LimitsPolicy = LimitsPolicy()
     budget: Budget | None = None
+    shutdown: CutPolicy | None = None
     environment: Annotated[dict[Variable, Words], Field(max_length=200)] = Field(default_factory=dict)
     setup: Line | None = None
     skills: Names = ()
     routes: NotEnforced = None
     credentials: NotEnforced = None
-    backend: NotEnforced = None
+    backend: Literal["bubblewrap", "container"] | None = None
 
     @field_validator("environment", mode="before")
     @classmethod

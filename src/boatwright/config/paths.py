@@ -41,6 +41,7 @@ class StateDir:
             (self.forge, 0o700),
             (self.run, 0o711),
             (self.logs, 0o700),
+            (self.tapes, 0o700),
         ):
             directory.mkdir(parents=True, exist_ok=True)
             directory.chmod(mode)
@@ -93,6 +94,11 @@ class StateDir:
     def run(self) -> Path:
         """Sockets and lock files of live processes. Reach long paths through a directory fd (108-byte limit)."""
         return self.root / "run"
+
+    @property
+    def tapes(self) -> Path:
+        """What models were asked and answered, a folder for each execution that is recorded."""
+        return self.root / "tapes"
 
     @property
     def logs(self) -> Path:

@@ -14,7 +14,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from boatwright import errors
 from boatwright.config import strict_yaml
+from boatwright.config.environment import Environment, Wish
 from boatwright.config.units import Bytes, NotEnforced, Seconds
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import ELSEWHERE, Models
 from boatwright.values.usage import Cap
 
@@ -160,6 +162,7 @@ class Policy(Block):
     allowed_commands: tuple[Line, ...] = ()
     network_policy: NetworkPolicy | None = None
     network: NetworkBlock = NetworkBlock()
+    environment: Wish = Environment()
     labels: NotEnforced = None
     max_files_changed: int = Field(default=12, ge=1)
     max_diff_loc: int = Field(default=600, ge=1)
@@ -171,6 +174,7 @@ class Policy(Block):
     proof: ProofPolicy = ProofPolicy()
     limits: LimitsPolicy = LimitsPolicy()
     budget: Budget | None = None
+    shutdown: CutPolicy | None = None
     model: Line | None = None
     agent: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")] | None = None
 

@@ -103,7 +103,7 @@ class Budgets:
         self._lock = threading.Lock()
         self._book = Book()
         self._pen = Pen(database)
-        database.create(tables.metadata)
+        database.create(tables.metadata, later=tables.LATER)
         with database.write() as connection:
             connection.execute(text(_FIRST_HEAD))
 
@@ -169,7 +169,7 @@ class Budgets:
         scope = _scope(scope)
         daily = scope is Scope.HOST if daily is None else daily
         if daily and scope not in book.DAILY:
-            raise errors.BadInput(f"a cap per day fits an agent, a repository or the host, not one {scope}")
+            raise errors.BadInput(f"an {scope} has one cap for all its time, and none per day")
         values = {
             "scope": scope.value,
             "key": key,
@@ -194,7 +194,7 @@ class Budgets:
         """The usage rows of one execution with an id above ``after_id``, in order."""
         with self.database.read() as connection:
             rows = connection.execute(text(_USAGE), {"execution": execution, "after": after_id}).mappings()
-            return [_usage_row(dict(row)) for row in rows]
+            return [usage_row(dict(row)) for row in rows]
 
     def cap(self, scope: Scope | str, key: str, *, daily: bool | None = None) -> Cap | None:
         """The cap that stands for one scope, the default included; None when there is none."""
@@ -297,7 +297,7 @@ def _standing(account: Account) -> Standing:
     )
 
 
-def _usage_row(row: dict[str, Any]) -> UsageRow:
+def usage_row(row: dict[str, Any]) -> UsageRow:
     counts = {field: row[field] for field in Usage.model_fields}
     return UsageRow(
         id=row["id"],

@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -24,9 +24,11 @@ from boatwright.config import release
 from boatwright.config.paths import StateDir
 from boatwright.egress import control, keys, registries, wires
 from boatwright.egress.budget import Budgets
+from boatwright.egress.cuts import Cuts
 from boatwright.egress.detour import DETOUR
 from boatwright.egress.registries import Registries
 from boatwright.egress.spec import Detour, Upstream, WireSpec, to_json
+from boatwright.egress.survey import Survey
 from boatwright.egress.upstream import open_unix
 from boatwright.egress.wires import Denial, Wires
 from boatwright.rules.destinations import Network
@@ -145,10 +147,10 @@ class WireClient:
 
     # --- wires -------------------------------------------------------------------------------------------
 
-    async def open(self, spec: WireSpec, *, lift: bool = True) -> Path:
+    async def open(self, spec: WireSpec) -> Path:
         """Open a wire, or say again what it is; returns the directory that holds its socket.
 
-        One that was cut is open again after that; not with ``lift`` False.
+        One that was cut stays so: only a raise, or going on, lifts a cut.
 
         Keys that only this client can resolve, such as ``env:``, are handed over; ``errors.Parked`` (code
         ``credential``) names the one that cannot be had. ``registry_only`` adds this host's registries.
@@ -157,7 +159,7 @@ class WireClient:
         handed = await asyncio.to_thread(self._keys, spec)
         if spec.network == Network.REGISTRY_ONLY:
             spec = await asyncio.to_thread(self._with_registries, spec)
-        await self._order({"do": "open", "spec": to_json(spec), "keys": handed, "lift": lift})
+        await self._order({"do": "open", "spec": to_json(spec), "keys": handed})
         return wires.directory(self._state, spec.id)
 
     async def close(self, wire: str) -> None:
@@ -170,7 +172,7 @@ class WireClient:
             await asyncio.to_thread(rows.forget, wire)
 
     async def cut(self, wire: str) -> None:
-        """Cut a wire: calls under way end and are charged, new ones are refused until it is opened again."""
+        """Cut a wire: calls under way end and are charged; no wire of its account carries a call until that is lifted."""
         await self._order({"do": "cut", "id": wire})
 
     async def status(self) -> dict[str, Any]:
@@ -180,6 +182,14 @@ class WireClient:
                 return {"running": True, **await proxy.order({"do": "status"})}
         except _Away:
             return {"running": False, "wires": []}
+
+    def opened(self) -> Sequence[WireSpec]:
+        """Every open wire, as its row says it. Asks no proxy: the rows outlive one that was killed."""
+        return self._rows().all()
+
+    def survey(self) -> Survey:
+        """Many payers at a glance, for those who look again and again."""
+        return Survey(self.budgets().database, wires.place(self._state))
 
     async def denials(self, wire: str) -> list[Denial]:
         """What a wire refused, counted by target."""
@@ -203,6 +213,10 @@ class WireClient:
                 self._state.create()
                 self._budgets = Budgets.open(self._state.budgets_url)
             return self._budgets
+
+    def cuts(self) -> Cuts:
+        """Which accounts are cut: to cut one, to see what is to be done about it, to lift it."""
+        return Cuts(self.budgets().database)
 
     def registries(self) -> Registries:
         """This host's package registries, asked once. Blocks for a few seconds the first time."""

@@ -33,6 +33,7 @@ from boatwright.egress.meter.protocol import Ask
 from boatwright.egress.meter.protocol import Protocol as Metered
 from boatwright.egress.relay import Answer, Relay
 from boatwright.egress.spec import LOGINS, Upstream, WireSpec
+from boatwright.egress.tapes import Tapes
 from boatwright.egress.upstream import (
     Cut,
     Link,
@@ -58,6 +59,7 @@ class House(Office, Ways, Protocol):
     owner: str
 
     keys: Keys
+    tapes: Tapes
 
     async def key(self, wire: WireSpec, upstream: Upstream) -> str | None:
         """The key to add; None when the upstream wants none; ``Refused`` while it is not here."""
@@ -181,15 +183,18 @@ class Gateway:
         where = await reached(self._house, wire, call.upstream)
         started = self._house.clock.monotonic()
         async with Hold(self._house, self._reserve(wire, call)) as hold:
+            tape = self._house.tapes.begin(wire, call.target, call.raw, key)
             try:
-                link = await self._send(where, call, key, hold)
+                link = await self._link(wire, where, call, key, hold)
                 away = spare and await _turned_away(link)
             except Refused as refused:
                 if spare and refused.code == "upstream":
                     return str(refused)
                 raise
-            relay = Relay(link, client, call.protocol, call.asked_usage, mute=away)
+            relay = Relay(link, client, call.protocol, call.asked_usage, mute=away, tape=tape, key=key)
             answer = await relay.run(hold, call.outcome)
+            if tape is not None:
+                tape.end(whole=answer.whole)
             self._after(link, answer)
             if hold.above:
                 self._house.freeze(wire.pricing(call.protocol.side), call.bound.model)
@@ -214,6 +219,13 @@ class Gateway:
             prices=prices.as_json(call.price),
             price_table=call.price_table,
         )
+
+    async def _link(self, wire: WireSpec, where: Origin, call: Call, key: str | None, hold: Hold) -> Link:
+        """What answers the call: its provider, or the tape the wire is bound to."""
+        if not call.upstream.tape:
+            return await self._send(where, call, key, hold)
+        hold.sent = True
+        return await self._house.tapes.answer(wire, call.upstream.tape, call.target, call.raw)
 
     async def _send(self, where: Origin, call: Call, key: str | None, hold: Hold) -> Link:
         """Send the call and wait for the head of an answer.

@@ -21,6 +21,7 @@ from boatwright.egress.http1 import Head
 from boatwright.egress.inbound import Gone, Inbound
 from boatwright.egress.meter.protocol import Protocol, Reading, StreamMeter
 from boatwright.egress.meter.sse import Splitter, TooLarge, data_of, events
+from boatwright.egress.tape import Taping
 from boatwright.egress.upstream import ANSWER_SECONDS, Cut, Link, NoAnswer
 
 MOST_BYTES = 64 << 20
@@ -66,13 +67,23 @@ class Relay:
     """One answer. Use once. ``mute``: it is read and settled, and the client hears nothing of it."""
 
     def __init__(
-        self, link: Link, client: Inbound, protocol: Protocol, asked_usage: bool, *, mute: bool = False
+        self,
+        link: Link,
+        client: Inbound,
+        protocol: Protocol,
+        asked_usage: bool,
+        *,
+        mute: bool = False,
+        tape: Taping | None = None,
+        key: str | None = None,
     ) -> None:
         self._link = link
         self._client = client
         self._protocol = protocol
         self._asked_usage = asked_usage
         self._mute = mute
+        self._tape = tape
+        self._key = (key or "").encode()
         self._answer = Answer()
         self._until: float | None = None
 
@@ -97,6 +108,8 @@ class Relay:
         head = await self._link.head()
         self._answer.status = head.status
         headers, unpack = _headers(head)
+        if self._tape is not None:
+            self._tape.head(head.status, taped(head))
         kind = next((value for name, value in head.headers if name == b"content-type"), b"")
         if head.status < 300 and kind.lower().startswith(b"text/event-stream"):
             await self._stream(hold, outcome, headers, unpack)
@@ -113,7 +126,7 @@ class Relay:
             if self._answer.bytes > MOST_BYTES:
                 raise TooLarge
         self._answer.whole = True
-        body = b"".join(parts)
+        body = self._blot(b"".join(parts))
         status = self._answer.status
         said = _json(body)
         reading = self._protocol.read(said)
@@ -125,6 +138,10 @@ class Relay:
         await self._to_client(
             h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()
         )
+
+    def _blot(self, body: bytes) -> bytes:
+        """A provider that turns a key down may say it back: no client of ours has to know it."""
+        return body.replace(self._key, b"*" * len(self._key)) if self._key else body
 
     # --- a stream of events ------------------------------------------------------------------------------
 
@@ -178,7 +195,10 @@ class Relay:
             seconds = min(seconds, self._until - asyncio.get_running_loop().time())
             if seconds <= 0:
                 raise Cut
-        return await self._link.data(seconds)
+        data = await self._link.data(seconds)
+        if self._tape is not None and data:
+            self._tape.data(data)
+        return data
 
     async def _to_client(self, *events: h11.Event) -> None:
         if self._answer.client_gone or self._mute:
@@ -227,6 +247,15 @@ def _headers(head: Head) -> tuple[_Headers, _Unpack]:
     if encoding not in (b"", b"identity"):
         passed.append((b"content-encoding", encoding))
     return passed, bytes
+
+
+def taped(head: Head) -> _Headers:
+    """The headers a tape keeps: what the client may see, and what reading the body takes."""
+    return [
+        (name, value)
+        for name, value in head.headers
+        if name in _PASSED or name == b"content-encoding" or name.startswith(_PASSED_PREFIXES)
+    ]
 
 
 def _unpacker() -> _Unpack:

@@ -10,6 +10,7 @@ from typing import Any
 
 from boatwright import errors
 from boatwright.egress.booking import Payer
+from boatwright.values.cutting import CutPolicy
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
@@ -34,7 +35,8 @@ class Upstream:
     """Where calls of one protocol go: an address or a unix socket, and the reference of the key to add.
 
     ``login`` names the subscription the secret belongs to (:data:`LOGINS`); empty: it is an API key. ``around`` says
-    where the secret's source is (``config.secrets.surroundings``), set by the worker that opens the wire.
+    where the secret's source is (``config.secrets.surroundings``), set by the worker that opens the wire. ``tape`` names
+    an execution whose tapes answer: then nothing is connected to.
     """
 
     protocol: str
@@ -43,6 +45,7 @@ class Upstream:
     secret: str | None = None
     login: str = ""
     around: tuple[tuple[str, str], ...] = ()
+    tape: str = ""
 
     @property
     def base(self) -> str:
@@ -80,6 +83,10 @@ class WireSpec:
     bounded by the request. ``fallback`` are models tried in order: a call for the first of them is asked of
     the next when the one before is overloaded, limited or away. ``exact_counts``: a client that asks how many
     tokens a request would take gets the provider's figure, not our estimate. ``services`` are reached by name.
+    ``parent`` are the bottles its bottle extends, by the keys of their budgets with spaces between, the nearest first.
+    ``shutdown`` is what becomes of the bottle when a budget is exhausted. ``bottle_account`` is the key of the bottle's
+    own budget where that is not its name.
+    ``taped``: what models are asked and answer is recorded.
     """
 
     id: str
@@ -98,8 +105,11 @@ class WireSpec:
     prices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     allow_fields: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
+    shutdown: str = CutPolicy.CUTOFF.value
+    bottle_account: str = ""
     exact_counts: bool = False
     detour: Detour | None = None
+    taped: bool = False
     services: Mapping[str, Service] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -111,7 +121,8 @@ class WireSpec:
 
     @property
     def payer(self) -> Payer:
-        return Payer(self.execution, self.repository, self.agent, self.bottle, self.parent)
+        bottle = self.bottle_account or self.bottle
+        return Payer(self.execution, self.repository, self.agent, bottle, self.parent)
 
     def upstream(self, protocol: str) -> Upstream | None:
         return next((one for one in self.upstreams if one.protocol == protocol), None)

@@ -112,6 +112,15 @@ wires = Table(
 database.
 """
 
+cuts = Table(
+    "wire_cuts",
+    metadata,
+    Column("account", Text, primary_key=True),
+    *(_text(name) for name in ("policy", "cause", "sentence", "wire", "by", "at")),
+    Column("done", Boolean, nullable=False),
+)
+"""Accounts whose calls are cut. A row stays until a budget is raised, or work goes on that it was carried out for."""
+
 denials = Table(
     "wire_denials",
     metadata,
@@ -125,3 +134,6 @@ denials = Table(
     _text("at"),
 )
 """What a wire refused, counted per target so that nobody can fill a disk by asking again."""
+
+LATER = ("CREATE INDEX IF NOT EXISTS wire_denials_execution ON wire_denials (place, execution)",)
+"""Indexes that came after the first release: :meth:`Database.create` makes missing tables and looks no further."""

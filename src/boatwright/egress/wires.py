@@ -96,13 +96,13 @@ class Wires:
     def denials(self, wire: str) -> list[Denial]:
         with self._database.read() as connection:
             rows = connection.execute(text(_DENIALS), {"place": self._place, "wire": wire})
-            return [_denial(row) for row in rows]
+            return [denial(row) for row in rows]
 
     def denials_of(self, execution: str) -> list[Denial]:
         """What all wires of an execution refused, those that are closed included."""
         values = {"place": self._place, "execution": execution}
         with self._database.read() as connection:
-            return [_denial(row) for row in connection.execute(text(_DENIALS_OF), values)]
+            return [denial(row) for row in connection.execute(text(_DENIALS_OF), values)]
 
     def prune_denials(self, before: datetime) -> int:
         """Forget what wires refused that are closed, and refused last before ``before``; returns how many rows."""
@@ -111,7 +111,7 @@ class Wires:
             return gone.rowcount
 
 
-def _denial(row: Row[Any]) -> Denial:
+def denial(row: Row[Any]) -> Denial:
     count = row._mapping["count"]  # a tuple has a method of that name
     return Denial(row.kind, row.target, row.reason, int(count), datetime.fromisoformat(row.at))
 

@@ -134,8 +134,9 @@ def _opened(house: House, ask: Ask, route: str | None) -> Decision:
 
 
 async def _raise(house: House, engine: Engine, account: str, cap: Cap, *, by: str) -> None:
-    """An execution's by the way everybody raises it; a bottle's own is a cap and nothing else."""
+    """An execution's by the way everybody raises it; a bottle's own is a cap, and an end to a cut."""
     if await asyncio.to_thread(house.ledger.executions.get, account) is not None:
         await commands.raise_budget(house, engine, account, budget=cap, by=by)
     else:
         await asyncio.to_thread(house.wire.budgets().set_cap, "execution", account, cap, hard=True)
+        await asyncio.to_thread(house.wire.cuts().lift, account)

@@ -50,6 +50,7 @@ class Ask:
     bottles: tuple[str, ...] | None = None
     budget: str | None = None
     only_plan: bool = False
+    record: bool = False
     by: str = "local"
 
 
@@ -101,6 +102,7 @@ async def look(house: House, ask: Ask) -> tuple[FeatureRequested, tuple[str, ...
         setup_command=_typed(effective, "setup_command"),
         test_command=_typed(effective, "test_command"),
         only_plan=ask.only_plan,
+        recorded=ask.record,
         requested_by=ask.by,
     )
     return request, (*await asyncio.to_thread(worktree.notices, mirror.source), *composed.notices, *login)
@@ -121,7 +123,7 @@ async def accept(house: House, engine: Engine, ask: Ask, *, private: bool) -> Ac
     await house.forge.add_repository(
         request.repository, source=request.source, default_branch=request.base_ref
     )
-    await asyncio.to_thread(_set_caps, house, execution, request.budget)
+    await asyncio.to_thread(set_caps, house, execution, request.budget)
     await asyncio.to_thread(engine.request, execution, request, private=private)
     return Accepted(execution=execution, request=request, notices=notices)
 
@@ -254,7 +256,7 @@ def refuse_empty(budget: Cap, asked: str | None) -> None:
         )
 
 
-def _set_caps(house: House, execution: str, cap: Cap) -> None:
+def set_caps(house: House, execution: str, cap: Cap) -> None:
     """The execution's own cap and the host's day, both hard."""
     set_host_cap(house)
     house.wire.budgets().set_cap("execution", execution, cap, hard=True)

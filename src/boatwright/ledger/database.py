@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -102,11 +102,16 @@ class Database:
             self._alone(connection)
             migration.upgrade(connection, which, self.place)
 
-    def create(self, metadata: MetaData) -> None:
-        """Make the tables of ``metadata`` that are missing; several processes may do so at once."""
+    def create(self, metadata: MetaData, *, later: Sequence[str] = ()) -> None:
+        """Make the tables of ``metadata`` that are missing; several processes may do so at once.
+
+        ``later`` are statements for what tables that are there may lack; each does nothing where it is done.
+        """
         with self.write() as connection:
             self._alone(connection)
             metadata.create_all(connection)
+            for statement in later:
+                connection.execute(text(statement))
 
     def dispose(self) -> None:
         """Close every pooled connection."""

@@ -59,6 +59,8 @@ def _requested(payload: events.FeatureRequested, event: Event) -> ExecutionView:
         test_command=payload.test_command,
         only_plan=payload.only_plan,
         base_pinned=payload.base_pinned,
+        recorded=payload.recorded,
+        replays=payload.replays,
         requested_by=payload.requested_by,
         created=event.time,
         updated=event.time,

@@ -9,7 +9,8 @@ from boatwright.agents import heavy
 from boatwright.agents.protocol import native
 from boatwright.git.mirror import Mirror
 from boatwright.rules import proof as rules
-from boatwright.stages import deliverable, environments, ground, running
+from boatwright.rules import toolchain
+from boatwright.stages import deliverable, environments, ground, roots, running
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House, last
 from boatwright.values.chapters import Analysis, Work
@@ -33,8 +34,8 @@ async def run(context: Context, house: House, asked: Work) -> Analysis:
     started = AnalysisStarted(base_commit=await _base(context, mirror, view, asked))
     await context.emit(started, key=f"t{context.turn}:analysis.started")
     view = await house.view(context.execution)
-    house.require_bottle()
     here = await ground.of_commit(house, view, mirror, view.base_commit)
+    house.require_bottle(here.effective.backend)
     warming = asyncio.create_task(asyncio.to_thread(heavy.warm, native(Models.parse(view.model).main)))
     ground.refuse_sampled(house, here.effective)
     context.say(f"{here.language}, tests by `{here.test_line}` ({here.command_source})")
@@ -78,6 +79,7 @@ async def _prepare(context: Context, house: House, mirror: Mirror, here: Ground,
     prepared = await environments.prepare(
         context, house, mirror, here, here.commit, here.commit, afresh=afresh
     )
+    await roots.require(house, here, toolchain.needed(here.test_line), prepared)
     crash.point("environment.prepared")
     event = EnvironmentPrepared(
         key=prepared.key,

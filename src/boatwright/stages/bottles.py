@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from pathlib import Path
 
 from boatwright import crash
 from boatwright.agents.protocol import Fitting
@@ -10,7 +12,7 @@ from boatwright.bottle import snapshot
 from boatwright.bottle.environment import Prepared
 from boatwright.bottle.protocol import Bottle, BottleSpec
 from boatwright.git.mirror import Mirror
-from boatwright.stages import environments
+from boatwright.stages import environments, roots
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House, last
 from boatwright.stages.way_out import WayOut
@@ -22,6 +24,11 @@ def slug_of(execution: str) -> str:
     return f"{execution}-agent"
 
 
+def log(house: House, execution: str) -> Path:
+    """Where what its agent says is kept until the bottle is destroyed."""
+    return house.state.logs / f"{slug_of(execution)}.log"
+
+
 async def of_agent(
     context: Context, house: House, mirror: Mirror, here: Ground, fitting: Fitting, way: WayOut
 ) -> Bottle:
@@ -31,12 +38,14 @@ async def of_agent(
     spec = spec_of(house, slug, here, prepared, fitting, way)
     frozen = await _frozen(context, slug)
     if frozen is not None and await house.backend.open(slug) is None:
+        # Where it was made, whatever the settings say by now: an archive is of its backend.
+        spec = replace(spec, backend=await _made_by(context, slug) or spec.backend)
         bottle = await house.backend.thaw(spec, house.ledger.artifacts.path(frozen))
         await context.emit(BottleThawed(slug=slug, archive=frozen), key=f"t{context.turn}:bottle.thawed")
         return bottle
     bottle = await house.backend.create(spec)
     crash.point("bottle.created")
-    created = BottleCreated(slug=slug, backend=house.backend.name, purpose="agent", limits={})
+    created = BottleCreated(slug=slug, backend=bottle.spec.backend, purpose="agent", limits={})
     await context.emit(created, key=f"bottle.created:{slug}")
     return bottle
 
@@ -45,11 +54,14 @@ def spec_of(
     house: House, slug: str, here: Ground, prepared: Prepared, fitting: Fitting, way: WayOut
 ) -> BottleSpec:
     """An agent's bottle: what the repository is set up with, what the agent's program needs, its way out."""
+    roots.refuse_unwired(prepared.root, way)
     return BottleSpec(
         slug=slug,
         purpose="agent",
         limits=here.effective.limits,
         wire=way.wire,
+        backend=prepared.root.backend,
+        image=prepared.root.image,
         binds=(*prepared.binds, *fitting.binds, *way.binds),
         environment={
             **here.composed.environment,
@@ -58,6 +70,12 @@ def spec_of(
             **prepared.environment(house.backend.toolchain.path),
         },
     )
+
+
+async def _made_by(context: Context, slug: str) -> str:
+    """The backend that made the bottle first; empty: nobody says."""
+    made = (event.payload for event in await context.history())
+    return next((each.backend for each in made if isinstance(each, BottleCreated) and each.slug == slug), "")
 
 
 async def _frozen(context: Context, slug: str) -> str | None:
@@ -107,6 +125,7 @@ async def destroy(context: Context, house: House, reason: str) -> bool:
         await house.backend.open(slug) is not None or last(await context.history(), BottleCreated) is not None
     )
     await let_go(house, slug)
+    log(house, context.execution).unlink(missing_ok=True)
     if existed:
         await context.emit(BottleDestroyed(slug=slug, reason=reason), key=f"bottle.destroyed:{context.turn}")
     return existed

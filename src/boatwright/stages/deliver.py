@@ -39,6 +39,8 @@ async def run(
     _refuse(verified, last(await context.history(), BuildCompleted))
     await metering.import_usage(house, context.execution)
     view = await house.view(context.execution)
+    if view.replays:
+        raise errors.Parked("the replay has come to its end, and delivers nothing", code="replayed")
     effects = _Effects(context, house, view, planned, verified, (secured.verdict, reviewed.verdict))
     await effects.push()
     pull = await effects.propose()

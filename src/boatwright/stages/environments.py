@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from boatwright.bottle import checkout, environment
 from boatwright.bottle.environment import Prepared
-from boatwright.bottle.protocol import Bottle
+from boatwright.bottle.protocol import Bottle, Root
 from boatwright.git.mirror import Mirror
-from boatwright.stages import way_out
+from boatwright.rules import toolchain
+from boatwright.stages import roots, way_out
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.stages.way_out import Pays
@@ -38,7 +40,7 @@ async def prepare(
     ``afresh`` makes a new one beside what may still be in use; from then on that one is the one for this commit.
     """
     if afresh:
-        await asyncio.to_thread(_renew, house, mirror, here, commit)
+        await asyncio.to_thread(_renew, house, mirror, here, commit, await roots.of(house, here))
 
     async def pays() -> Payer:
         return await house.view(context.execution)
@@ -61,16 +63,19 @@ async def _prepared(
     house: House, mirror: Mirror | None, here: Ground, commit: str, base: str, pays: Pays,
     say: Callable[[str], None],
 ) -> Prepared:  # fmt: skip
-    key = await asyncio.to_thread(_key, house, mirror, here, commit)
+    root = await roots.of(house, here)
+    key = await asyncio.to_thread(_key, house, mirror, here, commit, root)
     known = await asyncio.to_thread(environment.find, house.backend, key)
     if known is not None:
-        return known
+        return replace(known, root=root)
+    await roots.require(house, here, toolchain.first(here.setup_line or ""), root)
 
     async def lay(bottle: Bottle) -> None:
         if mirror is not None:
             await checkout.checkout(house.backend, bottle, mirror, commit=commit, base=base)
 
     async with way_out.of_setup(house, pays, here, key) as way:
+        roots.refuse_unwired(root, way)
         return await environment.prepare(
             house.backend,
             key=key,
@@ -80,12 +85,13 @@ async def _prepared(
             environment=way.environment,
             binds=way.binds,
             limits=here.effective.limits,
+            root=root,
             say=say,
         )
 
 
-def _key(house: House, mirror: Mirror | None, here: Ground, commit: str) -> str:
-    found = _found(house, mirror, here, commit)
+def _key(house: House, mirror: Mirror | None, here: Ground, commit: str, root: Root) -> str:
+    found = _found(house, mirror, here, commit, root)
     try:
         token = (house.state.environments / f"{RENEWED}{found}").read_text("ascii")
     except FileNotFoundError:
@@ -93,9 +99,11 @@ def _key(house: House, mirror: Mirror | None, here: Ground, commit: str) -> str:
     return _digest(found, token)
 
 
-def _found(house: House, mirror: Mirror | None, here: Ground, commit: str) -> str:
+def _found(house: House, mirror: Mirror | None, here: Ground, commit: str, root: Root) -> str:
     """What an environment hangs on: the programs it was made with, the network it saw, its commands and files."""
-    parts = [house.backend.name, *environment.programs(house.backend), here.language, here.setup_line or ""]
+    programs = (root.image,) if root.image else environment.programs(house.backend)
+    parts = [root.backend, *programs, here.language, here.setup_line or ""]
+    parts += [f"{name}={value}" for name, value in sorted(root.environment.items())]
     if here.setup_line:
         parts += [
             str(here.effective.network),
@@ -105,9 +113,9 @@ def _found(house: House, mirror: Mirror | None, here: Ground, commit: str) -> st
     return _digest(*parts)
 
 
-def _renew(house: House, mirror: Mirror, here: Ground, commit: str) -> None:
+def _renew(house: House, mirror: Mirror, here: Ground, commit: str, root: Root) -> None:
     """Have the next key be a new one. Nothing is removed here: a bottle may be using what there is."""
-    file = house.state.environments / f"{RENEWED}{_found(house, mirror, here, commit)}"
+    file = house.state.environments / f"{RENEWED}{_found(house, mirror, here, commit, root)}"
     token = house.ids.token()
     fresh = file.with_name(f".{file.name}-{token}")
     fresh.write_text(token, "ascii")

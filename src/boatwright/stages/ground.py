@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from boatwright import errors
 from boatwright.bottle.limits import Strength
+from boatwright.config import devcontainer
 from boatwright.config import policy as policy_module
-from boatwright.config.effective import POLICY, Effective, Flags
+from boatwright.config.devcontainer import Devcontainer
+from boatwright.config.effective import POLICY, Effective, Flags, refuse_image
+from boatwright.config.environment import Kind
 from boatwright.config.policy import Policy
 from boatwright.git.mirror import Mirror
 from boatwright.rules import detect
@@ -45,6 +48,10 @@ class Ground:
     command_source: str
     composed: Composed
     """Agent and bottles, as manifests, policy and settings make them."""
+    image: str = ""
+    """The image whose programs its bottles run, by reference; empty: this host's own programs."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What its devcontainer sets."""
 
     @property
     def effective(self) -> Effective:
@@ -91,10 +98,37 @@ async def untested(
     effective = composed.effective
     if mirror is not None and files:
         found = await asyncio.to_thread(_detected, mirror, commit)
-        own = effective.setup_command or (None if effective.test_command else found.setup_command)
-        return _standing(commit, composed, found.language, own)
-    written = effective.sources["setup_command"] == POLICY
-    return _standing("", composed, "", None if written else effective.setup_command)
+        inside = await asyncio.to_thread(_inside, house, mirror, commit, effective)
+        detected = inside.setup or (None if effective.test_command else found.setup_command)
+        standing = _standing(commit, composed, found.language, effective.setup_command or detected)
+        return replace(standing, image=inside.image, variables=inside.environment)
+    if mirror is not None:
+        inside = await asyncio.to_thread(_inside, house, mirror, commit, effective)
+        bare = _standing("", composed, "", None if _is_written(effective) else effective.setup_command)
+        return replace(bare, image=inside.image, variables=inside.environment)
+    return _standing("", composed, "", None if _is_written(effective) else effective.setup_command)
+
+
+def _is_written(effective: Effective) -> bool:
+    """Whether the set-up is the repository's own, for its files."""
+    return effective.sources["setup_command"] == POLICY
+
+
+def _inside(house: House, mirror: Mirror, commit: str, effective: Effective) -> Devcontainer:
+    """What the bottles' programs come from: nothing in it for this host's own. Read from the commit alone."""
+    if effective.environment.kind is not Kind.DEVCONTAINER:
+        return Devcontainer(effective.environment.image)
+    for file in devcontainer.FILES:
+        text = _text(mirror, commit, file)
+        if text is not None:
+            found = devcontainer.parse(text, file=file)
+            refuse_image(house.settings, found.image, "image", where=file)
+            return found
+    raise errors.BadPolicy(
+        f"{policy_module.FILE} says 'environment: devcontainer', and the commit has no {devcontainer.FILES[0]}",
+        subject="environment",
+        next_moves=(f"commit {devcontainer.FILES[0]} to the base branch", "environment: host"),
+    )
 
 
 def _standing(commit: str, composed: Composed, language: str, setup_line: str | None) -> Ground:
@@ -161,13 +195,16 @@ def _look(house: House, mirror: Mirror, commit: str, flags: Flags) -> Ground:
             f"nobody says how to test this repository: {found.why}", code="no_test_command", subject=commit
         )
     detected = effective.test_command is None
+    inside = _inside(house, mirror, commit, effective)
     return Ground(
         commit=commit,
         paths=paths,
         language=found.language,
         test_line=test_line,
         composed=composed,
-        setup_line=effective.setup_command or (found.setup_command if detected else None),
+        image=inside.image,
+        variables=inside.environment,
+        setup_line=effective.setup_command or inside.setup or (found.setup_command if detected else None),
         command_source="detected" if detected else effective.sources["test_command"],
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from boatwright import errors
-from boatwright.bottle.backends.bubblewrap import Bubblewrap
+from boatwright.bottle.backends.registry import Backends
 from boatwright.config import release
 from boatwright.config import settings as settings_module
 from boatwright.config.paths import StateDir
@@ -34,7 +34,7 @@ class House:
     state: StateDir
     settings: Settings
     ledger: Ledger
-    backend: Bubblewrap
+    backend: Backends
     wire: WireClient
     forge: LocalForge
     clock: Clock
@@ -62,7 +62,16 @@ class House:
             state=state,
             settings=settings,
             ledger=ledger,
-            backend=Bubblewrap(state, clock=clock, ids=ids, environment=environment, uids=settings.uid_range),
+            backend=Backends(
+                state,
+                clock=clock,
+                ids=ids,
+                environment=environment,
+                uids=settings.uid_range,
+                default=settings.backend,
+                engine=settings.container.engine,
+                runtime=settings.container.runtime,
+            ),
             wire=WireClient(state, environment=environment, detour=detour.of(settings.proxy)),
             forge=LocalForge(ledger.database, state, clock=clock, ids=ids),
             clock=clock,
@@ -94,9 +103,9 @@ class House:
     async def read(self, digest: str) -> bytes:
         return await asyncio.to_thread(self.ledger.artifacts.get, digest)
 
-    def require_bottle(self) -> None:
-        """Refuse to begin where no bottle can be made; never weaken one."""
-        missing = self.backend.missing()
+    def require_bottle(self, backend: str = "") -> None:
+        """Refuse to begin where no bottle can be made (by the backend of that name); never weaken one."""
+        missing = self.backend.of(backend).missing()
         if missing:
             first = missing[0]
             raise errors.MissingPart(

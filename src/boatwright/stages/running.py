@@ -95,20 +95,22 @@ async def run_tests(house: House, mirror: Mirror, here: Ground, run: Run) -> Run
         slug=run.slug,
         purpose="tests",
         limits=here.effective.test_limits,
+        backend=run.prepared.root.backend,
+        image=run.prepared.root.image,
         binds=(*run.prepared.binds, await asyncio.to_thread(shelf.tools, house.state)),
         environment={**run.prepared.environment(house.backend.toolchain.path), **adapted.environment},
     )
     bottle = await house.backend.create(spec)
     try:
         await checkout.checkout(house.backend, bottle, mirror, commit=run.commit, base=run.base)
-        result, raw = await _execute(bottle, adapted)
+        result, raw = await _execute(bottle, run.prepared.root.shell, adapted)
     finally:
         await house.backend.destroy(run.slug)
     return await _report(house, here, run.commit, adapted, result, raw)
 
 
-async def _execute(bottle: Bottle, adapted: Adapted) -> tuple[ExecResult, bytes | None]:
-    result = await bottle.exec(["/bin/bash", "-c", f"mkdir -p {REPORTS}\n{adapted.command}"])
+async def _execute(bottle: Bottle, shell: str, adapted: Adapted) -> tuple[ExecResult, bytes | None]:
+    result = await bottle.exec([shell, "-c", f"mkdir -p {REPORTS}\n{adapted.command}"])
     if not adapted.reports:
         return result, None
     told = await bottle.exec(["cat", "--", *adapted.reports], separate_stdout=True)

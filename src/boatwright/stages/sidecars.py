@@ -66,7 +66,7 @@ class Line:
     async def reach(self, hosts: Sequence[str]) -> None:
         """Let it lead to ``hosts`` too, which an operator named. What was cut stays cut."""
         self.spec = reaching(self.spec, hosts)
-        await self._house.wire.open(self.spec, lift=False)
+        await self._house.wire.open(self.spec)
 
 
 def reaching(spec: WireSpec, hosts: Sequence[str]) -> WireSpec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -11,22 +12,29 @@ from boatwright.stages.solo_records import Records
 
 CAP = 16 << 20
 """Bytes of one bottle's log; what comes after is shown where the agent runs, and not kept."""
-_FULL = "… the log is full"
+_FULL = "… the log is full\n".encode()
 _POLL = 0.2
+_APPENDING = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
 def kept(path: Path, say: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
-    """A ``say`` that writes each line into the log, too."""
-    with path.open("a", encoding="utf-8", buffering=1) as file:
-        path.chmod(0o600)
+    """A ``say`` that writes each line into the log, too. A disk that takes no line stops nobody's work."""
+    try:
+        file = os.fdopen(os.open(path, _APPENDING, 0o600), "ab", buffering=0)
+    except OSError:
+        yield say
+        return
+    with file:
         room = CAP - file.tell()
 
         def both(line: str) -> None:
             nonlocal room
             if room > 0:
-                room -= len(line) + 1
-                file.write(f"{line if room > 0 else _FULL}\n")
+                data = f"{line}\n".encode("utf-8", "replace")
+                room -= len(data)
+                with contextlib.suppress(OSError):
+                    file.write(data if room > 0 else _FULL)
             say(line)
 
         yield both

@@ -12,7 +12,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -69,6 +69,14 @@ class Records:
         found = [self._read(path) for path in sorted(self._root.glob("*.json"))]
         return sorted((each for each in found if each), key=lambda each: (each.created, each.slug))
 
+    def files(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Each bottle's name and its record's file, unread: whoever looks often reads only what was replaced."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._root) as entries:
+            for entry in entries:
+                if entry.name.endswith(".json") and not entry.name.startswith("."):
+                    with contextlib.suppress(FileNotFoundError):
+                        yield entry.name.removesuffix(".json"), entry.stat()
+
     def find(self, slug: str) -> Solo | None:
         """The record of ``slug``; ``errors.BadInput`` when that is no name for a bottle."""
         labels.refuse(slug)
@@ -95,6 +103,18 @@ class Records:
 
     def log(self, slug: str) -> Path:
         return self._root / f"{slug}.log"
+
+    def path(self, slug: str) -> Path:
+        """The record itself; its time is when it was written last."""
+        return self._path(slug)
+
+    def screen(self, slug: str) -> Path:
+        """What its terminal showed, as bytes for a terminal."""
+        return self._root / f"{slug}.screen"
+
+    def socket(self, slug: str) -> Path:
+        """Where its terminal is, while it runs at one."""
+        return self._root / f"{slug}.sock"
 
     def stop_file(self, slug: str) -> Path:
         return self._root / f"{slug}.stop"
@@ -144,7 +164,8 @@ class Records:
 
     def remove(self, slug: str) -> None:
         """Forget a bottle, the record first. Only for who holds it; the name is free afterwards."""
-        for path in (self._path(slug), self.log(slug), self.stop_file(slug), self._lock(slug)):
+        own = (self.log(slug), self.screen(slug), self.socket(slug), self.stop_file(slug))
+        for path in (self._path(slug), *own, self._lock(slug)):
             path.unlink(missing_ok=True)
 
     # --- inside ---

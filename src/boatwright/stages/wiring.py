@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from boatwright.stages import keys, logins, scripted, sidecars
 from boatwright.stages.house import House
 from boatwright.stages.logins import Login
 from boatwright.stages.sidecars import Asked
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models
 from boatwright.values.usage import ModelRef
 
@@ -45,6 +46,18 @@ class Inside:
     """What of this host may be asked from there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """The bottle that calls are made for: its slug, the key of its budget, those of the bottles it extends (the
+    nearest first), and what becomes of it when a budget is exhausted (None: what the host says).
+    """
+
+    bottle: str = ""
+    account: str = ""
+    parents: tuple[str, ...] = ()
+    shutdown: CutPolicy | None = None
+
+
 class Payer(Protocol):
     """Who pays for a wire, and which model it leads to: an execution, or a bottle outside any."""
 
@@ -60,28 +73,38 @@ class Payer(Protocol):
     @property
     def model(self) -> str: ...
 
+    @property
+    def recorded(self) -> bool: ...
+
+    @property
+    def replays(self) -> str: ...
+
 
 @asynccontextmanager
 async def model_wire(
-    house: House, view: Payer, *, purpose: str, inside: Inside | None = None
+    house: House, view: Payer, *, purpose: str, inside: Inside | None = None, charge: Charge | None = None
 ) -> AsyncIterator[ModelWire]:
     """A metered way to the execution's model for one purpose (``plan``, ``build``, ``review``).
 
     ``inside`` is given when a bottle holds the other end: what is spoken there, and what else may be reached.
+    ``charge`` is given when a bottle's agent asks, wherever it thinks.
     """
     models = Models.parse(view.model)
     model = models.main
     login = logins.of_program(house, view.provider, model) if inside else None
-    inside = inside or Inside(native(model))
+    inside, charge = inside or Inside(native(model)), charge or Charge()
     spec = WireSpec(
         id=f"{view.id}-{purpose}-{house.ids.token()[:8]}",  # its own: a worker taken for dead cannot close ours
         execution=view.id,
         repository=view.repository,
         agent=view.provider,
-        bottle=inside.bottle,
+        bottle=charge.bottle or inside.bottle,
+        bottle_account=charge.account,
+        parent=" ".join(charge.parents),
+        shutdown=(charge.shutdown or house.settings.shutdown).value,
         purpose=purpose,
         provider=PRICE_LISTS.get(model.provider, model.provider),
-        upstreams=(await upstream(house, model, inside.protocol, login),),
+        upstreams=(await upstream(house, model, inside.protocol, login),) if not view.replays else (),
         models=(model.asked,) if inside.bottle else (),
         fallback=models.chain,
         exact_counts=house.settings.models.count == "exact",
@@ -90,12 +113,31 @@ async def model_wire(
         hosts=inside.hosts,
         private_hosts=house.settings.network.allow if inside.hosts else (),
     )
+    spec = replace(spec, taped=view.recorded or bool(view.replays) or house.settings.tapes)
+    if view.replays:
+        spec = replayed(spec, view.replays, inside.protocol, models)
     async with sidecars.opened(house, spec, inside.asked) as line:
         refused = functools.partial(house.wire.denials, spec.id)
         yield ModelWire(
             line.socket, inside.protocol, model, line.revive, silence(house), refused,
             tuple(line.spec.services), line.environment,
         )  # fmt: skip
+
+
+def replayed(spec: WireSpec, execution: str, protocol: str, models: Models) -> WireSpec:
+    """The same wire with a tape at its end: it connects to nothing, adds no key, and costs nothing."""
+    free = {"input": "0", "output": "0"}
+    return replace(
+        spec,
+        upstreams=(Upstream(protocol=protocol, socket="tape", tape=execution),),
+        provider="replay",
+        agent="replay",  # the daily caps of the agent it was are not its
+        prices={ref.asked: free for ref in models.refs},
+        exact_counts=False,
+        network=str(NetworkPolicy.DENY_ALL),
+        hosts=(),
+        private_hosts=(),
+    )
 
 
 def prices(house: House, *models: ModelRef) -> dict[str, dict[str, str]]:

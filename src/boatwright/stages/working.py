@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -26,7 +27,17 @@ from boatwright.git.mirror import Mirror
 from boatwright.rules import paths, prompts
 from boatwright.rules.composed import Composed
 from boatwright.sidecar.gate_repository import Source
-from boatwright.stages import bottles, ground, metering, sidecars, way_out, wiring
+from boatwright.stages import (
+    bottles,
+    charging,
+    cutting,
+    ground,
+    metering,
+    sidecars,
+    solo_log,
+    way_out,
+    wiring,
+)
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.stages.pinned import Pinned
@@ -73,6 +84,7 @@ async def work(
     """The round's result and the commit of its last saved step."""
     if round_.step:  # a kill between an event and its ref leaves the ref behind
         await asyncio.to_thread(mirror.set_work, context.execution, round_.commit)
+    await cutting.refuse(house, view.id)
     here = await ground.of_commit(house, view, mirror, asked.base)
     provider = registry.provider(here.composed.provider, here.composed.manifest)
     refuse_unheld(provider, here.composed)
@@ -87,8 +99,10 @@ async def work(
         await checkout.checkout(house.backend, bottle, mirror, commit=laid, base=asked.base)
         saving = _Saving(context, house, mirror, bottle, asked.base, round_, pinned)
         told = asked.with_note(pinned.told())
-        task = _task(context, here, provider, round_, told, fitting, bottle, wire, saving)
-        result = await provider.run(task)
+        with solo_log.kept(bottles.log(house, view.id), context.say) as say:
+            task = _task(context, here, provider, round_, told, fitting, bottle, wire, saving)
+            run = provider.run(dataclasses.replace(task, say=say))
+            result = await cutting.supervised(house, view.id, bottle, run)
         await saving.settle()
         return result, saving.commit
 
@@ -123,13 +137,14 @@ async def wired(
     ``source`` is what its git gate may show, where it has one.
     """
     protocol = provider.speaks(Models.parse(view.model).main)
+    charge = await asyncio.to_thread(charging.of, house, view, here.composed, slug)
     if not provider.wired:
-        async with wiring.model_wire(house, view, purpose="build") as wire:
+        async with wiring.model_wire(house, view, purpose="build", charge=charge) as wire:
             yield wire, WayOut()
         return
     wanted = sidecars.wanted(here.composed, source)
     inside = Inside(protocol, slug, here.effective.network, here.effective.allow, asked=wanted)
-    async with wiring.model_wire(house, view, purpose="build", inside=inside) as wire:
+    async with wiring.model_wire(house, view, purpose="build", inside=inside, charge=charge) as wire:
         way = await asyncio.to_thread(way_out.over, house, here, wire.socket.parent)
         yield wire, replace(way, environment={**way.environment, **wire.environment})
 

@@ -73,6 +73,10 @@ class FeatureRequested(Payload):
     only_plan: bool = False
     """Park after the plan; a resume builds it."""
     requested_by: str
+    recorded: bool = False
+    """What models are asked and answer is kept as a tape."""
+    replays: str = ""
+    """The execution whose tape answers in place of a model; nothing is delivered."""
 
 
 class CommandReceived(Payload):

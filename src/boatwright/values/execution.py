@@ -68,6 +68,9 @@ class ExecutionView(BaseModel):
     base_pinned: bool = False
     only_plan: bool = False
     """The request asked for a plan and nothing else."""
+    recorded: bool = False
+    replays: str = ""
+    """The execution whose tape answers in place of a model."""
 
     @property
     def finished(self) -> bool:

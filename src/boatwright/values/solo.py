@@ -17,6 +17,9 @@ class SoloState(StrEnum):
     RUNNING = "running"
     STOPPED = "stopped"
     FROZEN = "frozen"
+    KILLED = (
+        "killed"  # its directories are gone: a cut said so. What was saved elsewhere goes on in a new bottle
+    )
 
 
 class SoloEnd(BaseModel):
@@ -55,6 +58,8 @@ class Solo(BaseModel):
     copied: bool = False
     """The workspace began as the files of ``commit``; else it began empty."""
     setup_command: str | None = None
+    backend: str = ""
+    """What made it, and makes it again after a freeze; empty: of a release with one backend."""
     created: datetime
     state: SoloState = SoloState.STARTING
     prompts: tuple[str, ...] = ()
@@ -65,6 +70,8 @@ class Solo(BaseModel):
     step: int = 0
     archive: str = ""
     end: SoloEnd | None = None
+    terminal: bool = False
+    """Its newest run is, or was, at a terminal of the bottle's own."""
 
     @property
     def artifacts(self) -> tuple[str, ...]:

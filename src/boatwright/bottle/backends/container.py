@@ -44,6 +44,8 @@ class ContainerBottle(HostBottle):
 class Container(HostBackend):
     """Bottles behind the walls of an OCI runtime, asked for by the engine ``named`` (podman)."""
 
+    terminals = False
+
     def __init__(
         self,
         state: StateDir,
@@ -106,6 +108,7 @@ class Container(HostBackend):
             forwarder=FORWARDER_SOURCE.encode() if wired else None,
             grouped=self.groups.has("memory") and self.groups.has("pids"),
             command=task.argv,
+            image="" if task.tools else place.spec.image,
         )
 
     def start(self, place: Place, task: Task, streams: Streams) -> Run:

@@ -17,14 +17,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 from boatwright import errors
-from boatwright.bottle import archive, cgroups, mounts, processes, stopping, toolchain, uids
+from boatwright.bottle import archive, cgroups, mounts, processes, shelf, stopping, toolchain, uids
 from boatwright.bottle.execution import Execution
 from boatwright.bottle.limits import Enforced, capabilities
 from boatwright.bottle.protocol import WORKSPACE, Bind, BottleSpec, Missing, OnOutput
 from boatwright.bottle.running import Run, Streams
 from boatwright.bottle.store import Place, Store, give
+from boatwright.bottle.terminal import Terminal
 from boatwright.config.paths import StateDir
 from boatwright.values.clock import Clock, Ids
 from boatwright.values.process import ExecResult, Limits
@@ -42,6 +44,7 @@ class Task:
     limits: Limits | None = None
     binds: tuple[Bind, ...] = ()
     capabilities: tuple[str, ...] = ()
+    tools: bool = False
 
 
 class HostBottle:
@@ -103,8 +106,10 @@ class HostBottle:
         binds: Sequence[Bind] = (),
         separate_stdout: bool = False,
         on_output: OnOutput | None = None,
+        terminal: Terminal | None = None,
         sink: Callable[[bytes], None] | None = None,
         capabilities: Sequence[str] = (),
+        tools: bool = False,
     ) -> ExecResult:
         """Run ``argv`` inside until its whole tree is gone; see ``protocol.Bottle``.
 
@@ -113,9 +118,11 @@ class HostBottle:
         programs of ours that run nothing of the bottle's.
         """
         await self._awake.wait()
-        streams = Streams(stdin, separate_stdout, on_output, sink)
+        streams = Streams(stdin, separate_stdout, on_output, sink, terminal)
+        if terminal is not None:
+            argv, binds = self._controlling(terminal, argv, binds)
         shown, notes = mounts.possible((*self.spec.binds, *binds), self.workspace, self.home)
-        task = Task(tuple(argv), cwd, environment or {}, limits, shown, tuple(capabilities))
+        task = Task(tuple(argv), cwd, environment or {}, limits, shown, tuple(capabilities), tools)
         execution = self._backend.execution(self._place, self._backend.start(self._place, task, streams))
         written = (bind.source for bind in shown if bind.writable)
         self._executions.add(execution)
@@ -124,6 +131,17 @@ class HostBottle:
             return dataclasses.replace(result, notes=notes) if notes else result
         finally:
             self._executions.discard(execution)
+
+    def _controlling(
+        self, terminal: Terminal, argv: Sequence[str], binds: Sequence[Bind]
+    ) -> tuple[Sequence[str], Sequence[Bind]]:
+        """What has ``argv`` control the terminal, whose inner end becomes the bottle's own."""
+        self._backend.refuse_no_terminals()
+        if os.geteuid() == 0:
+            os.fchown(terminal.inner, self.uid, -1)
+        python = self._backend.toolchain.python or "python3"
+        own = shelf.tools(self._backend.state)
+        return (python, "-I", "-S", str(shelf.INSIDE / "terminal.py"), *argv), (*binds, own)
 
     async def pause(self) -> None:
         """Stop everything in it, programs of another worker's that still run in it included."""
@@ -167,6 +185,9 @@ class HostBackend(abc.ABC):
     ``uids`` is the range from which root gives each bottle a uid; a user's bottles run as the user.
     """
 
+    terminals: ClassVar[bool] = True
+    """Whether a program behind these walls can have a terminal of its own."""
+
     def __init__(
         self,
         state: StateDir,
@@ -197,13 +218,22 @@ class HostBackend(abc.ABC):
     def start(self, place: Place, task: Task, streams: Streams) -> Run:
         """One program of the bottle at ``place`` behind this backend's walls, ready to be started."""
 
+    def refuse_no_terminals(self) -> None:
+        """``errors.BadInput`` where a program behind these walls cannot have a terminal of its own."""
+        if not self.terminals:
+            raise errors.BadInput(
+                f"the backend '{self.name}' has no terminals: it hands pipes through",
+                subject=self.name,
+                next_moves=('--headless --prompt "…"', "--backend bubblewrap"),
+            )
+
     def capabilities(self) -> Sequence[Enforced]:
         """Which limits are hard on this host and which are sampled."""
         return capabilities(self.groups)
 
     async def create(self, spec: BottleSpec) -> HostBottle:
         check_slug(spec.slug)
-        place = await asyncio.to_thread(self._store.make, spec)
+        place = await asyncio.to_thread(self._store.make, dataclasses.replace(spec, backend=self.name))
         if spec.wire is not None:
             self._give_wire(spec.wire, place)
         return self._remember(place)
@@ -211,7 +241,19 @@ class HostBackend(abc.ABC):
     async def open(self, slug: str) -> HostBottle | None:
         check_slug(slug)
         place = await asyncio.to_thread(self._store.read, slug)
+        if place is not None and made_by(place) != self.name:
+            raise errors.Refused(
+                f"the bottle {slug} was made by the backend {made_by(place)}; this is {self.name}",
+                subject=slug,
+                next_moves=(f"open it with the backend {made_by(place)}",),
+            )
         return None if place is None else self._remember(place)
+
+    async def owner(self, slug: str) -> str:
+        """The name of the backend that made the bottle; empty where there is none of that name."""
+        check_slug(slug)
+        place = await asyncio.to_thread(self._store.read, slug)
+        return "" if place is None else made_by(place)
 
     async def list(self) -> Sequence[str]:
         """The slugs of all bottles of this state directory."""
@@ -300,6 +342,11 @@ class HostBackend(abc.ABC):
             known = self._bottles[place.spec.slug] = self._bottle(place)
         known.renew(place)
         return known
+
+
+def made_by(place: Place) -> str:
+    """Before bottles wrote down who made them there was one backend."""
+    return place.spec.backend or "bubblewrap"
 
 
 def check_slug(slug: str) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from boatwright import errors
 from boatwright.bottle import launcher
+from boatwright.bottle.containers import skeleton
 from boatwright.bottle.containers.engine import BOTTLE_LABEL, KEY_LABEL, Engine
 from boatwright.bottle.line import FORWARDER, SMALL, TEMPORARY, WIRE, Opened
 from boatwright.bottle.protocol import HOME, WORKSPACE, Bind
@@ -56,6 +57,8 @@ class ContainerLine:
     grouped: bool = False
     """Whether this host lets a container have a control group with limits of its own."""
     command: Sequence[str] = field(default=("true",))
+    image: str = ""
+    """The id of the image that is its root; empty: the host's /usr on a skeleton."""
 
     @property
     def program(self) -> Path:
@@ -86,8 +89,13 @@ class ContainerLine:
             *self.engine.command, "run", "--rm", "--pull", "never", "--name", self.name, "--pidfile", str(self.pidfile),
             "--label", f"{BOTTLE_LABEL}={self.slug}", "--label", f"{KEY_LABEL}={self.key}",
             *_SHUT, *self._who(), *self._filter(), *self._limits(), *self._environment(), *self._mounts(),
-            "--workdir", str(self.cwd), "--rootfs", str(self.root), "/bin/sh", "-c", FIRST, "sh", *self._inner(),
+            "--workdir", str(self.cwd), *self._root(), "-c", FIRST, "sh", *self._inner(),
         )  # fmt: skip
+
+    def _root(self) -> tuple[str, ...]:
+        if self.image:
+            return ("--image-volume", "ignore", "--no-healthcheck", "--entrypoint", "/bin/sh", self.image)
+        return ("--unsetenv-all", "--rootfs", str(self.root), "/bin/sh")
 
     def _who(self) -> Iterator[str]:
         yield from ("--user", f"{self.uid}:{self.uid}" if os.geteuid() == 0 else f"{self.uid}:{os.getegid()}")
@@ -122,7 +130,7 @@ class ContainerLine:
 
     def _environment(self) -> Iterator[str]:
         base = {
-            "PATH": self.toolchain.path,
+            **({} if self.image else {"PATH": self.toolchain.path}),
             "HOME": str(HOME),
             "USER": "agent",
             "LOGNAME": "agent",
@@ -131,16 +139,14 @@ class ContainerLine:
             "TZ": "UTC",
             "TMPDIR": "/tmp",  # noqa: S108 - the bottle's own
         }
-        yield "--unsetenv-all"
         for name, value in {**base, **self.environment}.items():
             yield from ("--env", f"{name}={value}")
 
     def _mounts(self) -> Iterator[str]:
         room = max(SMALL, min(TEMPORARY, self.limits.memory_bytes // 4))
         yield from ("--tmpfs", f"/tmp:rw,nosuid,nodev,size={room},mode=1777", "--shm-size", str(SMALL))  # noqa: S108
-        for bind in self.toolchain.binds:
-            if bind.source.exists():
-                yield from _volume(bind.source, bind.target, "ro")
+        for source, target in self._shown():
+            yield from _volume(source, target, "ro")
         yield from _volume(self.home, HOME, "rw")
         yield from _volume(self.workspace, WORKSPACE, "rw")
         if self.wire is not None:
@@ -148,10 +154,21 @@ class ContainerLine:
         for bind in self.binds:
             yield from _volume(bind.source, bind.target, "rw" if bind.writable else "ro")
 
+    def _shown(self) -> Iterator[tuple[Path, PurePosixPath]]:
+        """The host's programs; over an image only our own files."""
+        if not self.image:
+            yield from ((each.source, each.target) for each in self.toolchain.binds if each.source.exists())
+            return
+        for name in skeleton.files(self.uid):
+            yield self.root / "etc" / name, PurePosixPath("/etc") / name
+        if self.forwarder is not None:
+            yield self.root / str(FORWARDER).lstrip("/"), FORWARDER
+
     def _inner(self) -> tuple[str, ...]:
         if self.wire is None or self.forwarder is None:
             return tuple(self.command)
-        return (self.toolchain.python or "python3", "-I", "-S", str(FORWARDER), "--", *self.command)
+        python = "python3" if self.image else self.toolchain.python or "python3"
+        return (python, "-I", "-S", str(FORWARDER), "--", *self.command)
 
 
 _SHUT = (

@@ -1,0 +1,3 @@
+"""``boatwright top``: live bottles against every budget that binds them."""
+
+from __future__ import annotations
