@@ -54,6 +54,8 @@ class ModelWire:
     """What this wire has refused so far. A program in a bottle may keep that to itself."""
     services: tuple[str, ...] = ()
     """Names of what of this host may be asked over it."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What tells clients inside of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""``boatwright bottle list``, ``logs``, ``exec``, ``freeze``, ``destroy``: bottles that are there."""
+"""``boatwright bottle list``, ``logs``, ``exec``, ``pushed``, ``freeze``, ``destroy``: bottles that are there."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from boatwright import errors
 from boatwright.bottle.telling import Lines
 from boatwright.cli import common
 from boatwright.cli.safe import one_line
+from boatwright.intake import pushes
 from boatwright.intake import solo as intake
 from boatwright.rules import board
 from boatwright.stages import solo, solo_log
@@ -125,6 +126,20 @@ async def _exec(house: House, record: Solo, command: list[str]) -> int:
 def _raw(data: bytes) -> None:
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+def pushed(
+    named: Annotated[str, typer.Argument(metavar="SLUG|EXECUTION", help="The bottle, or the execution.")],
+) -> int:
+    """What its agent pushed through its git gate. It is kept here and went nowhere."""
+    with common.housed() as house:
+        mirror, found = pushes.of(house, named)
+    for each in found:
+        common.say(f"{each.commit[:12]}  {each.branch}")
+        common.moves((f"git fetch {mirror} {each.ref}:refs/heads/{each.branch}",))
+    if not found:
+        common.say(f"{named} has pushed nothing")
+    return 0
 
 
 def freeze(slug: Slug) -> int:

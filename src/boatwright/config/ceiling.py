@@ -181,6 +181,12 @@ class GitIdentity(Block):
         return f"{self.name} <{self.email}>"
 
 
+class GitSetting(GitIdentity):
+    """``most_push``: bytes of one push through a bottle's git gate."""
+
+    most_push: Bytes = Field(default=100 << 20, gt=0, le=512 << 20)
+
+
 class ContainerSetting(Block):
     """How containers are made, and from which images (patterns as ``registry.example/team/*``); none: from no image."""
 
@@ -218,7 +224,7 @@ class Settings(Block):
     proxy: ProxySetting | None = None
     tapes: bool = False
     uids: Uids | None = None
-    git: GitIdentity = GitIdentity()
+    git: GitSetting = GitSetting()
     retention: Retention = Retention()
     gate_rounds: int = Field(default=MAX_GATE_ROUNDS, ge=1, le=MAX_GATE_ROUNDS)
     agent: Name | None = None

@@ -118,9 +118,10 @@ class GitUser(Block):
 
 
 class GitBlock(Block):
-    """Who the commits of this agent say made them."""
+    """Who the commits of this agent say made them; ``gate``: whether it has a remote to fetch from and push to."""
 
     user: GitUser = GitUser()
+    gate: bool = False
 
 
 class AgentHead(Block):

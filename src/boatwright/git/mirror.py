@@ -90,7 +90,7 @@ class Mirror(Packs):
         if mirror.path.exists():
             mirror.sweep()
         else:
-            _make(mirror.path)
+            make(mirror.path)
         return mirror
 
     # --- from the source -----------------------------------------------------------------------------------
@@ -334,7 +334,7 @@ def remove(path: Path, may_go: Callable[[Path], bool]) -> bool:
     return True
 
 
-def _make(path: Path) -> None:
+def make(path: Path) -> None:
     """Made beside its place and renamed into it; who comes second takes the first one's."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=".new-"))

@@ -52,6 +52,11 @@ def deliverable(execution: str, gate_round: int) -> str:
     return ref(f"{ROOT}deliverable/{execution}/{gate_round}")
 
 
+def pushed(bottle: str, branch_: str = "") -> str:
+    """What a bottle pushed through its gate, for a person to look at; without a branch: where all of it lies."""
+    return ref(f"{ROOT}pushed/{bottle}/{branch(branch_)}") if branch_ else f"{ROOT}pushed/{bottle}/"
+
+
 def text(raw: bytes) -> str:
     """A path as a string that turns back into the same bytes, whatever they are."""
     return raw.decode("utf-8", "surrogateescape")

@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,13 +37,21 @@ class BadPack(errors.BoatwrightError):
 
 
 class Packs(Trees):
-    def unpack(self, pack: bytes | Path, *, caps: PackCaps | None = None, want: str | None = None) -> None:
+    def unpack(
+        self,
+        pack: bytes | Path,
+        *,
+        caps: PackCaps | None = None,
+        want: str | None = None,
+        check: Callable[[Mapping[str, str]], None] | None = None,
+    ) -> None:
         """Take a pack from outside, all of it or nothing.
 
         The objects land in a directory of their own, are checked there (format, names, links to objects that
         are neither in the pack nor here; ``want`` must be among them or here already), and only then move
         into the mirror. A kill at any moment leaves at most a directory the next ``open`` removes.
-        ``BadPack`` says why.
+        ``BadPack`` says why. ``check`` is called before they move, with the environment in which git sees them;
+        what it raises keeps them out.
         """
         caps = caps or PackCaps()
         if _count(pack, caps) == 0 and want is None:
@@ -59,6 +67,8 @@ class Packs(Trees):
                     self.run("cat-file", "-e", names.oid(want), call=Call(environment=self._apart(directory)))
             except GitFailed as failed:
                 raise BadPack(f"A pack was refused: {failed.complaint[:500] or failed}") from failed
+            if check is not None:
+                check(self._apart(directory))
             self._move_in(directory)
 
     def pack_of(self, want: Sequence[str], exclude: Sequence[str] = (), *, cap: int = 1 << 30) -> bytes:

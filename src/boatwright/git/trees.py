@@ -111,13 +111,15 @@ class Trees(Gitdir):
             )
         return self.run("cat-file", "blob", entry.oid).out
 
-    def read_many(self, oids: list[str], cap: int = 64 << 20) -> dict[str, bytes]:
+    def read_many(
+        self, oids: list[str], cap: int = 64 << 20, *, kinds: tuple[str, ...] = ("blob",)
+    ) -> dict[str, bytes]:
         """The bytes of several blobs by id, in one process; ids that are not here or no blobs are left
-        out."""
+        out. ``kinds``: other objects, too."""
         if not oids:
             return {}
         order = "".join(f"{names.oid(oid)}\n" for oid in oids).encode()
-        return _batch(self.run("cat-file", "--batch", call=Call(stdin=order, cap=cap)).out)
+        return _batch(self.run("cat-file", "--batch", call=Call(stdin=order, cap=cap)).out, kinds)
 
     def compose(self, base: str, take: Mapping[str, str | None]) -> str:
         """A tree: ``base`` with each path of ``take`` in the form it has at that commit.
@@ -184,7 +186,7 @@ def _index_line(entry: Entry) -> bytes:
     return f"{entry.mode} {entry.oid}\t".encode() + names.raw(entry.path) + b"\x00"
 
 
-def _batch(out: bytes) -> dict[str, bytes]:
+def _batch(out: bytes, kinds: tuple[str, ...]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     at = 0
     while at < len(out):
@@ -194,7 +196,7 @@ def _batch(out: bytes) -> dict[str, bytes]:
         if len(words) != 3:  # "<oid> missing"
             continue
         size = int(words[2])
-        if words[1] == "blob":
+        if words[1] in kinds:
             found[words[0]] = out[at : at + size]
         at += size + 1
     return found

@@ -129,6 +129,8 @@ def _who(run: Composed) -> Iterator[tuple[str, str]]:
     yield "git.name", run.git.name
     yield "git.email", run.git.email
     yield from ((f"skills.{each.name}", f"{len(each.files)} files of {each.folder}") for each in run.skills)
+    if run.manifest and run.manifest.head.git.gate:
+        yield "git.gate", "yes"
     if run.manifest and run.manifest.head.supervise:
         yield "supervise", "yes"
     if run.manifest and (command := run.manifest.head.command):

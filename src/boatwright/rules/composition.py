@@ -276,6 +276,8 @@ def _say(agent: Agent | None, origins: dict[str, Origin]) -> None:
     for key in ("description", "color", "command"):
         if getattr(agent.head, key) is not None:
             origins[key] = agent.origin(key)
+    if agent.head.git.gate:
+        origins["git.gate"] = agent.origin("git", "gate")
     if agent.head.supervise:
         origins["supervise"] = agent.origin("supervise")
     if agent.body:

@@ -1,4 +1,5 @@
 """What a bottle may ask for, over its own wire: services of this host, opened beside the wire and closed with it.
 
-``beside`` the sockets of one wire; ``desk`` what becomes of a question; ``supervise`` how agents ask it.
+``beside`` the sockets of one wire; ``desk`` what becomes of a question; ``supervise`` how agents ask it; ``gate`` git's
+remote, over ``gate_repository`` and ``pktline``.
 """

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from boatwright.agents.headless import Headless
@@ -18,9 +18,11 @@ from boatwright.bottle.protocol import WIRE_URL
 from boatwright.egress import wires
 from boatwright.egress.spec import WireSpec
 from boatwright.rules.composed import Composed
-from boatwright.sidecar import beside, supervise
+from boatwright.scan import programs
+from boatwright.sidecar import beside, gate, supervise
 from boatwright.sidecar.beside import Offer
 from boatwright.sidecar.desk import Desk
+from boatwright.sidecar.gate_repository import GateRepository, Source
 from boatwright.stages.house import House
 
 TOOLS = (
@@ -33,6 +35,19 @@ PLAINLY = (
     "Often nobody is there; it says so at once, and you go on without."
 )
 
+REMOTE = (
+    "git has a remote here, gate: it shows the history up to the base, as the branch base. You may push to branches "
+    "below agent/, such as agent/work. What you push is scanned and kept for a person; it goes nowhere by itself."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an agent's manifest turns on: asking the operator, and a git remote that shows ``gate``."""
+
+    supervise: bool = False
+    gate: Source | None = None
+
 
 class Line:
     """An open wire, and what it is now: what is granted while it is open is part of it when it is opened again."""
@@ -40,6 +55,7 @@ class Line:
     def __init__(self, house: House, spec: WireSpec) -> None:
         self._house = house
         self.spec = spec
+        self.environment: dict[str, str] = {}
         self.socket = wires.directory(house.state, spec.id) / wires.SOCKET
 
     async def revive(self) -> None:
@@ -62,19 +78,26 @@ def reaching(spec: WireSpec, hosts: Sequence[str]) -> WireSpec:
 
 
 @contextlib.asynccontextmanager
-async def opened(house: House, spec: WireSpec, services: Collection[str]) -> AsyncIterator[Line]:
-    """The wire of ``spec``, open while the block runs, with these services of the host."""
+async def opened(house: House, spec: WireSpec, asked: Asked) -> AsyncIterator[Line]:
+    """The wire of ``spec``, open while the block runs, with what is ``asked`` for beside it."""
     async with contextlib.AsyncExitStack() as stack:
+        line = Line(house, spec)
         desk = None
-        if supervise.NAME in services:
-            desk = Desk(
-                house.ledger.asks, spec.execution, spec.bottle, network=spec.network, clock=house.clock
-            )
-            offer = await stack.enter_async_context(supervise.offered(desk, house.release))
-            spec = await _with(house, spec, [offer], stack)
+        if asked.supervise or asked.gate:
+            place = await stack.enter_async_context(beside.folder(house.state, spec.id))
+            offers = []
+            if asked.supervise:
+                desk = Desk(
+                    house.ledger.asks, spec.execution, spec.bottle, network=spec.network, clock=house.clock
+                )
+                offers.append(await stack.enter_async_context(supervise.offered(desk, house.release)))
+            if asked.gate:
+                offers.append(_gate(house, line, asked.gate, place))
+            told = await stack.enter_async_context(beside.serving(place, spec.id, offers))
+            line.spec = replace(spec, services={**spec.services, **told})
         routes = house.ledger.asks.granted_routes
         granted = await asyncio.to_thread(routes, spec.execution) if desk else ()
-        line = Line(house, reaching(spec, granted))
+        line.spec = reaching(line.spec, granted)
         await line.revive()
         stack.push_async_callback(house.wire.close, spec.id)
         if desk is not None:
@@ -82,35 +105,52 @@ async def opened(house: House, spec: WireSpec, services: Collection[str]) -> Asy
         yield line
 
 
-async def _with(
-    house: House, spec: WireSpec, offers: Sequence[Offer], stack: contextlib.AsyncExitStack
-) -> WireSpec:
-    """The wire, with services that are served from now on."""
-    place: Path = await stack.enter_async_context(beside.folder(house.state, spec.id))
-    told = await stack.enter_async_context(beside.serving(place, spec.id, offers))
-    return replace(spec, services={**spec.services, **told})
+def _gate(house: House, line: Line, source: Source, place: Path) -> Offer:
+    """The bottle's git remote; its address goes into the bottle's variables."""
+    cache = house.state.run / "scanner"
+    cache.mkdir(mode=0o700, exist_ok=True)
+    token, most = house.ids.token(), house.settings.git.most_push
+    scanner = programs.find(house.environment, cache)
+    repository = GateRepository(place / "repository.git", source, scanner, most_bytes=most)
+    line.environment.update(gate.configuration(WIRE_URL + gate.remote(token)))
+    return gate.Gate(repository, token, place).offer(most)
 
 
-def wanted(composed: Composed) -> frozenset[str]:
-    """The services an agent's manifest asks for."""
+def wanted(composed: Composed, source: Source | None) -> Asked:
+    """What an agent's manifest asks for; ``source`` is the repository there is."""
     head = composed.manifest.head if composed.manifest else None
-    return frozenset([supervise.NAME] if head and head.supervise else [])
+    if head is None or composed.manifest is None:
+        return Asked()
+    if head.git.gate and source is None:
+        raise composed.manifest.refuse(
+            ("git", "gate"),
+            "there is no repository here whose history a git gate could show",
+            "start it in a repository",
+            "or take 'git.gate' out",
+        )
+    return Asked(head.supervise, source if head.git.gate else None)
 
 
 def refuse_unwired(provider: Provider, composed: Composed) -> None:
     """Raise where a manifest asks for a service that its provider has no wire to reach."""
-    if provider.wired or not wanted(composed) or composed.manifest is None:
+    if provider.wired or composed.manifest is None:
         return
-    raise composed.manifest.refuse(
-        ("supervise",),
-        f"'{provider.name}' thinks on the host: its bottle has no wire over which it could ask",
-        "take 'supervise' out",
-        "or name a provider that works in its bottle, such as 'provider: claude'",
-    )
+    head = composed.manifest.head
+    for asked, place in ((head.supervise, ("supervise",)), (head.git.gate, ("git", "gate"))):
+        if asked:
+            raise composed.manifest.refuse(
+                place,
+                f"'{provider.name}' thinks on the host: its bottle has no wire over which it could ask",
+                f"take '{'.'.join(place)}' out",
+                "or name a provider that works in its bottle, such as 'provider: claude'",
+            )
 
 
 def notes(provider: Provider, wire: ModelWire) -> tuple[str, ...]:
     """What the agent is told of the services it has."""
-    if supervise.NAME not in wire.services:
-        return ()
-    return (TOOLS if isinstance(provider, Headless) and provider.mcp else PLAINLY,)
+    found = []
+    if supervise.NAME in wire.services:
+        found.append(TOOLS if isinstance(provider, Headless) and provider.mcp else PLAINLY)
+    if gate.NAME in wire.services:
+        found.append(REMOTE)
+    return tuple(found)

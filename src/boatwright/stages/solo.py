@@ -28,8 +28,10 @@ from boatwright.bottle import checkout
 from boatwright.bottle.protocol import Bottle
 from boatwright.bottle.terminal import Terminal
 from boatwright.config.effective import DEFAULT, Flags
+from boatwright.git import names
 from boatwright.git.mirror import Mirror
 from boatwright.rules import paths, prompts
+from boatwright.sidecar.gate_repository import Source
 from boatwright.stages import bottles, cutting, environments, ground, working
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
@@ -131,7 +133,8 @@ class _Run:
             refuse_no_screen(provider)
         fitting = await asyncio.to_thread(provider.fit, working.host(house))
         await close_wires(house, record)
-        async with working.wired(house, account(record), provider, here, record.slug) as (wire, way):
+        source = Source(mirror, record.commit, record.slug) if mirror else None
+        async with working.wired(house, account(record), provider, here, record.slug, source) as (wire, way):
             bottle = await self._bottle(mirror if record.copied else None, here, fitting, way)
             task = await self._task(prompt, provider, here, fitting, bottle, wire)
             return await self._ended(provider, task)
@@ -335,7 +338,16 @@ async def destroy(house: House, record: Solo) -> None:
     with contextlib.suppress(errors.StoreUnavailable):
         await close_wires(house, record)
     await bottles.let_go(house, record.slug)
+    await asyncio.to_thread(_forget_pushes, house, record)
     for scope in ("execution", "bottle"):
         await asyncio.to_thread(house.wire.budgets().set_cap, scope, record.account, None)
     await asyncio.to_thread(house.wire.cuts().lift, record.account)
     await asyncio.to_thread(Records(house.state, house.clock).remove, record.slug)
+
+
+def _forget_pushes(house: House, record: Solo) -> None:
+    """What it pushed through its gate: a bottle of the same name shall not find it."""
+    mirror = mirror_of(house, record)
+    if mirror is not None:
+        for ref, oid in mirror.refs(names.pushed(record.slug)).items():
+            mirror.update_ref(ref, None, oid)

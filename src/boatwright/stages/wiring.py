@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from boatwright.egress.spec import COMPATIBLE, DEFAULT_BASES
 from boatwright.stages import keys, logins, scripted, sidecars
 from boatwright.stages.house import House
 from boatwright.stages.logins import Login
+from boatwright.stages.sidecars import Asked
 from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models
 from boatwright.values.route import Route
@@ -43,8 +44,8 @@ class Inside:
     network: NetworkPolicy = NetworkPolicy.DENY_ALL
     hosts: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ()
-    services: frozenset[str] = frozenset()
-    """Names of what of this host may be asked from there."""
+    asked: Asked = field(default_factory=Asked)
+    """What of this host may be asked from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +119,11 @@ async def model_wire(
     spec = replace(spec, taped=view.recorded or bool(view.replays) or house.settings.tapes)
     if view.replays:
         spec = replayed(spec, view.replays, inside.protocol, models)
-    async with sidecars.opened(house, spec, inside.services) as line:
+    async with sidecars.opened(house, spec, inside.asked) as line:
         refused = functools.partial(house.wire.denials, spec.id)
         yield ModelWire(
             line.socket, inside.protocol, model, line.revive, silence(house), refused,
-            tuple(line.spec.services),
+            tuple(line.spec.services), line.environment,
         )  # fmt: skip
 
 

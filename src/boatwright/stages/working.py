@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from boatwright import crash, errors
 from boatwright.agents import registry
@@ -26,6 +26,7 @@ from boatwright.bottle.snapshot import SaveFailed
 from boatwright.git.mirror import Mirror
 from boatwright.rules import paths, prompts
 from boatwright.rules.composed import Composed
+from boatwright.sidecar.gate_repository import Source
 from boatwright.stages import (
     bottles,
     charging,
@@ -88,7 +89,9 @@ async def work(
     provider = registry.provider(here.composed.provider, here.composed.manifest)
     refuse_unheld(provider, here.composed)
     fitting = await asyncio.to_thread(provider.fit, host(house))
-    async with wired(house, view, provider, here, bottles.slug_of(view.id)) as (wire, way):
+    slug = bottles.slug_of(view.id)
+    source = Source(mirror, asked.base, slug)
+    async with wired(house, view, provider, here, slug, source) as (wire, way):
         bottle = await bottles.of_agent(context, house, mirror, here, fitting, way)
         await bottle.stop()  # what a worker that is gone, or asleep, left running in it
         pinned = await asyncio.to_thread(_pinned, provider, mirror, asked.base, round_.commit)
@@ -127,20 +130,23 @@ def host(house: House) -> Host:
 
 @asynccontextmanager
 async def wired(
-    house: House, view: Payer, provider: Provider, here: Ground, slug: str
+    house: House, view: Payer, provider: Provider, here: Ground, slug: str, source: Source | None = None
 ) -> AsyncIterator[tuple[ModelWire, WayOut]]:
-    """The round's wire, and what of it the bottle ``slug`` sees: nothing, where the agent thinks on the host."""
+    """The round's wire, and what of it the bottle ``slug`` sees: nothing, where the agent thinks on the host.
+
+    ``source`` is what its git gate may show, where it has one.
+    """
     protocol = provider.speaks(Models.parse(view.model).main)
     charge = await asyncio.to_thread(charging.of, house, view, here.composed, slug)
     if not provider.wired:
         async with wiring.model_wire(house, view, purpose="build", charge=charge) as wire:
             yield wire, WayOut()
         return
-    held = here.effective
-    wanted = sidecars.wanted(here.composed)
+    wanted, held = sidecars.wanted(here.composed, source), here.effective
     inside = Inside(protocol, slug, held.network, held.allow, held.routes, wanted)
     async with wiring.model_wire(house, view, purpose="build", inside=inside, charge=charge) as wire:
-        yield wire, await asyncio.to_thread(way_out.over, house, here, wire.socket.parent)
+        way = await asyncio.to_thread(way_out.over, house, here, wire.socket.parent)
+        yield wire, replace(way, environment={**way.environment, **wire.environment})
 
 
 def _task(
