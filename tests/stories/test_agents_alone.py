@@ -15,7 +15,6 @@ import pytest
 from boatwright.intake import solo
 from boatwright.intake.solo import Ask
 from boatwright.stages import scripted
-from boatwright.stages.house import House
 from boatwright.testing.scripted_process import ScriptedModel, serving
 from boatwright.values.solo import Solo
 
@@ -62,12 +61,7 @@ async def test_it_works_alone_is_frozen_and_goes_on_with_its_own_session(
     assert first.session and await made(yard, "alone") == "one\n"
     frozen = await solo.freeze(yard.house, "alone")
     assert frozen.archive and await yard.house.backend.open("alone") is None
-    os.kill(
-        (await yard.house.wire.status())["pid"], signal.SIGKILL
-    )  # the proxy; and a process of its own goes on:
-    house = House.open(state=yard.house.state, environment={**os.environ}, producer="again")
-    again = await solo.resume(house, "alone", "And more", say=quiet, begun=quiet)
-    house.close()
+    again = await solo.resume(yard.house, "alone", "And more", say=quiet, begun=quiet)
     assert again.end is not None and again.end.summary == "Done two."
     assert await made(yard, "alone") == "one\ntwo\n"
     rows = yard.house.wire.budgets().usage(first.account)
