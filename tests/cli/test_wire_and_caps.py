@@ -17,11 +17,16 @@ from boatwright.egress.booking import Denied, Outcome, Payer, Reserve
 from boatwright.egress.wires import place
 from boatwright.rules.budget import Need
 from boatwright.stages.house import House
-from boatwright.values.events import FeatureRequested
+from boatwright.stages.solo_records import Records
+from boatwright.values.cutting import Cause, CutPolicy
+from boatwright.values.events import BottleDestroyed, BottleFrozen, FeatureCancelled, FeatureRequested
+from boatwright.values.solo import Solo, SoloState
 from boatwright.values.state import State
 from boatwright.values.usage import Cap, Usage
 
 EXECUTION = "ex-0001"
+MINE = "mine.00000000"
+"""The account of the bottle ``mine``."""
 
 
 @pytest.fixture
@@ -40,6 +45,13 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     house.ledger.events.append(EXECUTION, request, key="request")
     house.wire.budgets().set_cap("host", "*", Cap(usd=Decimal(50)), hard=True)
     house.wire.budgets().set_cap("execution", EXECUTION, Cap(usd=Decimal(5)), hard=True)
+    records = Records(house.state, house.clock)
+    draft = Solo(
+        slug="", account=MINE, agent="claude", provider="claude", bottles=None, model="scripted:x",
+        budget=Cap(usd=Decimal(5)), created=house.clock.now(), state=SoloState.STOPPED,
+    )  # fmt: skip
+    with records.claim("mine", lambda slug: draft.model_copy(update={"slug": slug}))[1]:
+        pass
     yield house
     house.close()
 
@@ -193,7 +205,10 @@ SETS = [
         Cap(usd=Decimal(20)),
     ),
     (("bottle", f"{EXECUTION}-agent", "1usd"), "bottle", f"{EXECUTION}-agent", False, Cap(usd=Decimal(1))),
-    (("bottle", "mine", "1usd,2Mtok"), "bottle", "mine", False, Cap(usd=Decimal(1), tokens=2_000_000)),
+    (("bottle", "mine", "1usd,2Mtok"), "bottle", MINE, False, Cap(usd=Decimal(1), tokens=2_000_000)),
+    (("bottle", "mine", "1usd", "--per", "day"), "bottle", MINE, True, Cap(usd=Decimal(1))),
+    (("parent", "base", "9usd", "--per", "day"), "parent", "base", True, Cap(usd=Decimal(9))),
+    (("parent", "r-00000000/base", "9usd"), "parent", "r-00000000/base", False, Cap(usd=Decimal(9))),
 ]
 
 
@@ -211,7 +226,10 @@ def test_a_cap_is_set_and_the_ceiling_named(
 ) -> None:
     code, out, err = call(capsys, "budget", "set", *typed)
     assert code == 0, err
-    assert f"{scope} {key} may spend {cap}" in out and "50 USD for this host's day" in out
+    assert (
+        f"{scope} {typed[1] if key == MINE else key} may spend {cap}" in out
+        and "50 USD for this host's day" in out
+    )
     assert house.wire.budgets().cap(scope, key, daily=daily) == cap
 
 
@@ -237,10 +255,11 @@ NOT_SET = [
     (("execution", "ex-9", "1usd"), 2, "there is no execution ex-9"),
     (("bottle", "ex-9-agent", "1usd"), 2, "there is no execution ex-9"),
     (("bottle", "A b", "1usd"), 2, "cannot name a bottle"),
-    (("bottle", "mine", "1usd", "--per", "day"), 2, "a cap per day fits"),
+    (("bottle", "absent", "1usd"), 2, "there is no bottle 'absent'"),
     (("repository", "r-typo", "1usd"), 2, "no execution was ever of a repository 'r-typo'"),
     (("agent", "claude", "much"), 2, "'much' is not a budget"),
-    (("parent", "x", "1usd"), 2, "'parent' is not one of"),
+    (("parent", "../x y", "1usd"), 2, "is not a name of a bottle"),
+    (("planet", "x", "1usd"), 2, "'planet' is not one of"),
 ]
 
 
@@ -268,8 +287,7 @@ def test_a_cut_holds_until_the_budget_is_raised(house: House, capsys: pytest.Cap
 
 
 NOT_CUT = [
-    (("cut", EXECUTION, "--policy", "freeze"), 2, "cutting does not freeze in this release"),
-    (("cut", "nobody"), 2, "there is no execution 'nobody'"),
+    (("cut", "nobody"), 2, "there is no execution and no bottle 'nobody'"),
     (("cut", EXECUTION, "--policy", "burn"), 2, "'burn' is not one of"),
 ]
 
@@ -285,11 +303,52 @@ def test_what_is_not_cut(
     assert house.wire.budgets().cap("execution", EXECUTION) == Cap(usd=Decimal(5))
 
 
-def test_killing_cancels_it(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+def test_killing_lets_the_archive_go_and_keeps_the_execution(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slug = f"{EXECUTION}-agent"
+    house.ledger.events.append(EXECUTION, BottleFrozen(slug=slug, archive="sha256:0", size=1), key="frozen")
     code, out, err = call(capsys, "cut", EXECUTION, "--policy", "kill")
-    assert code == 0, err
-    assert "is told to stop" in out
-    assert house.ledger.executions.find(EXECUTION).state is State.CANCELLED
+    assert code == 0 and "its bottle is gone" in out, err
+    assert house.ledger.executions.find(EXECUTION).state is State.PENDING
+    newest = house.ledger.events.stream(EXECUTION)[-1].payload
+    assert isinstance(newest, BottleDestroyed) and newest.reason == "cut"
+    cut = house.wire.cuts().of(EXECUTION)
+    assert cut is not None and (cut.policy, cut.cause, cut.done) == (CutPolicy.KILL, Cause.COMMAND, True)
+    assert "cut (kill, command)" in call(capsys, "budget", "show", EXECUTION)[1]
+    assert call(capsys, "cut", EXECUTION)[0] == 0
+    assert house.wire.cuts().all() == [cut] or house.wire.cuts().all()[0].policy is CutPolicy.KILL
+    call(capsys, "budget", "raise", EXECUTION, "3usd")
+    assert house.wire.cuts().all() == []
+
+
+def test_what_is_over_is_not_cut(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    cancelled = FeatureCancelled(reason="enough", by="ann")
+    house.ledger.events.append(EXECUTION, cancelled, key="cancelled")
     code, _, err = call(capsys, "cut", EXECUTION)
     assert code == 6 and "it calls nobody any more" in err
     assert EXECUTION not in call(capsys, "budget", "show")[1]
+
+
+def test_a_bottle_by_itself_is_cut_shown_and_raised_by_its_name(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    budgets = house.wire.budgets()
+    budgets.set_cap("bottle", MINE, Cap(usd=Decimal(1)), hard=False)
+    code, out, err = call(capsys, "cut", "mine", "--policy", "freeze")
+    assert code == 0 and "mine is cut: 0 open wires" in out, err
+    assert "boatwright budget raise mine 5usd" in out
+    cut = house.wire.cuts().of(MINE)
+    assert cut is not None and (cut.policy, cut.done) == (CutPolicy.FREEZE, True)
+    assert budgets.cap("execution", MINE) == Cap(usd=Decimal(0), tokens=0)
+    assert "mine: cap 0 USD and 0 tokens" in call(capsys, "budget", "show", "mine")[1]
+    code, out, err = call(capsys, "budget", "raise", "mine", "3usd")
+    assert code == 0 and "mine may spend 3 USD" in out and "was narrower, and is as wide now" in out, err
+    assert house.wire.cuts().of(MINE) is None
+    assert budgets.cap("execution", MINE) == budgets.cap("bottle", MINE) == Cap(usd=Decimal(3))
+    assert not budgets.standing("bottle", MINE)[0].hard
+    code, _, err = call(capsys, "budget", "raise", "mine", "51usd")
+    assert code == 2 and "this host allows 50 USD" in err
+    code, _, err = call(capsys, "budget", "raise", "mine", "0usd")
+    assert code == 2 and "admits no call at all" in err
+    assert "0 tokens" in call(capsys, "wire", "show", "mine")[1]

@@ -47,6 +47,8 @@ REFUSED = [
     ('provider: command\ncommand:\n  run: [prog]\n  keeps: ["a b"]', 5, "is not a path below HOME"),
     ("provider: command\ncommand:\n  run: [prog]\n  resume: [prog]", 3, "nothing to go on from"),
     ("provider: command\ncommand:\n  run: [prog]\n  resume: [x]\n  keeps: [a]", 3, "resumes with another"),
+    ("provider: command\ncommand:\n  run: [prog]\n  terminal: [x]", 3, "shows another"),
+    ("provider: command\ncommand:\n  run: [prog]\n  terminal_resume: [prog]", 3, "without 'terminal'"),
     ("provider: command\ncommand:\n  run: [prog]\n  shell: yes", 5, "unknown key 'shell' in 'command'"),
 ]
 

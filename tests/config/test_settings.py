@@ -58,7 +58,7 @@ def test_the_plain_form_of_the_budget() -> None:
         ("budgets: {}", "the nearest key is 'budget'"),
         ("budget: {claude: lots}", "unknown key 'claude' in 'budget'"),
         ("budget: {claude: -1}", "budget.providers.claude"),
-        ("shutdown: kill", "'shutdown' is not enforced by this release"),
+        ("shutdown: burn", "shutdown"),
         ("retention: {tapes: -1}", "retention.tapes"),
         ("models: {default: nothing}", "is not a model"),
         ("models: {prices: {x: {input: 1, output: 1}}}", "is not a model"),

@@ -20,7 +20,9 @@ from boatwright.egress import booking
 from boatwright.egress.booking import Outcome, Payer, Reservation, Reserve, Settle
 from boatwright.egress.budget import Budgets, parse_prices
 from boatwright.egress.journal import Journal
+from boatwright.ledger.database import Database
 from boatwright.rules.budget import Need, Short
+from boatwright.testing.clock import ManualClock
 from boatwright.values.usage import Cap, Usage
 
 TRIALS = int(os.environ.get("BOATWRIGHT_TRIALS", "1500"))
@@ -34,7 +36,7 @@ FULL = 18_000_000  # nano-dollars of NEED
 
 @pytest.fixture
 def budgets(database_url: str) -> Iterator[Budgets]:
-    opened = Budgets.open(database_url)
+    opened = Budgets(Database.open(database_url), clock=ManualClock(NOW))
     yield opened
     opened.database.dispose()
 
@@ -165,7 +167,7 @@ def test_usage_after_an_id(budgets: Budgets) -> None:
 def test_an_unknown_scope_is_one_sentence(budgets: Budgets) -> None:
     with pytest.raises(errors.BadInput, match="is not a budget scope"):
         budgets.set_cap("planet", "*", Cap(tokens=1))
-    with pytest.raises(errors.BadInput, match="a cap per day"):
+    with pytest.raises(errors.BadInput, match="none per day"):
         budgets.set_cap("execution", "ex-1", Cap(tokens=1), daily=True)
 
 

@@ -15,6 +15,7 @@ import pytest
 from boatwright import errors
 from boatwright.egress import proxy as proxy_module
 from boatwright.egress.booking import Settle
+from boatwright.egress.cuts import Cuts
 from boatwright.egress.upstream import NotSent, Pool
 from boatwright.values.usage import Cap, Usage
 
@@ -542,7 +543,7 @@ async def test_a_settlement_the_database_could_not_take_is_tried_again(bench: An
 # --- wires ---
 
 
-async def test_a_cut_wire_charges_what_is_under_way_and_refuses_more_until_opened_again(
+async def test_a_cut_wire_charges_what_is_under_way_and_refuses_more_until_that_is_lifted(
     bench: Any, helpers: Any
 ) -> None:
     async def on_call(_: Any, say: Any) -> None:
@@ -559,6 +560,8 @@ async def test_a_cut_wire_charges_what_is_under_way_and_refuses_more_until_opene
     assert charged_in_full(row)
     assert (await bench.call(MESSAGES, ask())).code == "cut"
     await bench.open(spec)
+    assert (await bench.call(MESSAGES, ask())).code == "cut"
+    assert await asyncio.to_thread(Cuts(bench.budgets.database).lift, "ex-1")
     assert (await bench.call("/v1/messages/count_tokens", ask())).status == 200
 
 

@@ -291,7 +291,7 @@ async def test_what_a_row_says(bench: Any) -> None:
 # --- keeping -------------------------------------------------------------------------------------------------
 
 
-def test_old_tapes_go_and_those_of_live_executions_stay(tmp_path: Path, clock: ManualClock) -> None:
+def test_old_tapes_go_by_execution(tmp_path: Path, clock: ManualClock) -> None:
     old = datetime(2026, 1, 1, tzinfo=UTC)
     for number, name in enumerate(("ex-a", "ex-b", "ex-c")):
         written(tmp_path / name / "w.tape", clock)
@@ -299,10 +299,9 @@ def test_old_tapes_go_and_those_of_live_executions_stay(tmp_path: Path, clock: M
         os.utime(tmp_path / name / "w.tape", (when, when))
     kept = tape.kept(tmp_path)
     assert [each.execution for each in kept] == ["ex-a", "ex-b", "ex-c"] and all(each.bytes for each in kept)
-    before = old + timedelta(days=1, hours=1)
-    assert tape.prune(tmp_path, before, keep={"ex-b"}, dry_run=True) == (1, kept[0].bytes)
-    assert (tmp_path / "ex-a").exists()
-    assert tape.prune(tmp_path, before, keep={"ex-b"}, dry_run=False) == (1, kept[0].bytes)
+    assert not tape.remove(tmp_path / "ex-b", old + timedelta(days=1)), "it was written to since"
+    assert tape.remove(tmp_path / "ex-a", old + timedelta(hours=1))
+    assert not tape.remove(tmp_path / "ex-a", old + timedelta(days=9)), "nothing is there any more"
     assert [each.execution for each in tape.kept(tmp_path)] == ["ex-b", "ex-c"] and not (
         tmp_path / "ex-a"
     ).exists()

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
-CONSTRAINTS = ("runtime.txt", "dev.txt")
+CONSTRAINTS = ("runtime.txt", "dev.txt", "model.txt")
 
 
 def pinned(name: str) -> dict[str, set[Version]]:
@@ -36,7 +36,8 @@ def asked() -> dict[str, list[Requirement]]:
     runtime += [Requirement(text) for text in project["project"]["optional-dependencies"]["postgres"]]
     build = [Requirement(text) for text in project["build-system"]["requires"]]
     dev = [Requirement(text) for text in project["dependency-groups"]["dev"]]
-    return {"runtime.txt": runtime, "dev.txt": [*runtime, *build, *dev]}
+    model = [Requirement(text) for text in project["dependency-groups"]["model"]]
+    return {"runtime.txt": runtime, "dev.txt": [*runtime, *build, *dev], "model.txt": model}
 
 
 @pytest.mark.parametrize("name", CONSTRAINTS)

@@ -21,7 +21,7 @@ from boatwright.egress.booking import Denied
 from boatwright.egress.client import WireSpec
 from boatwright.egress.wires import Wires, place
 from boatwright.git import remote
-from boatwright.git.mirror import Mirror
+from boatwright.git.mirror import Mirror, used
 from boatwright.intake import commands, patrol, request
 from boatwright.stages import environments, scripted, sweep
 from boatwright.stages.house import House
@@ -324,7 +324,7 @@ async def test_mirrors_are_repacked_and_a_damaged_one_ends_nothing(
 
     monkeypatch.setattr(Mirror, "maintain", maintain)
     for name in ("a-00000000", "b-00000000"):
-        Mirror.open(later.state, name)
+        set_age(later, used(Mirror.open(later.state, name).path), YOUNG)
     await sweep.collect(later, older_than=ZERO, dry_run=True)
     assert asked == []
     await sweep.collect(later, older_than=ZERO, dry_run=False)

@@ -15,6 +15,7 @@ import pytest
 from boatwright.intake import solo
 from boatwright.intake.solo import Ask
 from boatwright.stages import scripted
+from boatwright.stages.house import House
 from boatwright.testing.scripted_process import ScriptedModel, serving
 from boatwright.values.solo import Solo
 
@@ -61,12 +62,16 @@ async def test_it_works_alone_is_frozen_and_goes_on_with_its_own_session(
     assert first.session and await made(yard, "alone") == "one\n"
     frozen = await solo.freeze(yard.house, "alone")
     assert frozen.archive and await yard.house.backend.open("alone") is None
-    again = await solo.resume(yard.house, "alone", "And more", say=quiet, begun=quiet)
+    # The proxy is killed, and a house of its own goes on: nothing of the first run is left in memory.
+    os.kill((await yard.house.wire.status())["pid"], signal.SIGKILL)
+    house = House.open(state=yard.house.state, environment={**os.environ}, producer="again")
+    again = await solo.resume(house, "alone", "And more", say=quiet, begun=quiet)
+    house.close()
     assert again.end is not None and again.end.summary == "Done two."
     assert await made(yard, "alone") == "one\ntwo\n"
     rows = yard.house.wire.budgets().usage(first.account)
     billed = [row for row in billing.ledger() if row["billed"]]
-    assert sum(row.usage.output for row in rows) == sum(row["output"] for row in billed)
+    assert sum(row.usage.output for row in rows) == sum(row["output"] for row in billed), (rows, billed)
     assert len(rows) == len(billed) >= 4
     await solo.destroy(yard.house, "alone")
     assert not [

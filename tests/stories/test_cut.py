@@ -6,8 +6,9 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
-from boatwright.intake import caps, commands
+from boatwright.intake import commands, cuts
 from boatwright.stages import traffic
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.state import State
 from boatwright.values.usage import Cap
 
@@ -19,15 +20,15 @@ async def test_cut_in_mid_call_it_parks_and_goes_on_after_a_raise(yard: Any) -> 
     async with asyncio.timeout(60):
         while not await _building(yard, execution):
             await asyncio.sleep(0.02)
-    done = await caps.cut(yard.house, execution)
-    assert done.view is not None and done.wires == 1
+    done = await cuts.cut(yard.house, yard.engine, execution, CutPolicy.CUTOFF, by="someone")
+    assert done.named.view is not None and done.wires == 1
     view = await working
     assert (view.state, view.parked_code) == (State.PARKED, "budget")
     assert "has been cut" in (view.reason or "")
     told = await traffic.of(yard.house, execution)
     assert told.open == () and any(each.estimated for each in told.called)
     cap = Cap(usd=Decimal(6))
-    await commands.raise_budget(yard.house, yard.engine, execution, budget=cap, by="someone")
+    await cuts.raise_budget(yard.house, yard.engine, execution, cap, by="someone")
     await commands.resume(yard.house, yard.engine, execution, by="someone", private=True)
     view = await yard.work(execution)
     assert view.state is State.DELIVERED, view.reason

@@ -32,13 +32,22 @@ class Aider(Litellm):
         self._fenced = False
 
     def arguments(self, call: Call) -> Sequence[str]:
+        return (
+            "--message-file", str(HOME / TASK), "--yes-always", "--no-pretty", "--no-fancy-input",
+            "--no-suggest-shell-commands", *self._common(call),
+        )  # fmt: skip
+
+    def interactive(self, call: Call) -> Sequence[str]:
+        return ("--read", str(HOME / TASK), *self._common(call))
+
+    @staticmethod
+    def _common(call: Call) -> Sequence[str]:
         model = f"{call.protocol}/{call.model}"
         goes_on = ("--restore-chat-history",) if call.resumes else ()
         return (
-            "--model", model, "--weak-model", model, "--editor-model", model, "--message-file", str(HOME / TASK),
-            "--yes-always", "--no-auto-commits", "--no-dirty-commits", "--no-gitignore", "--no-check-update",
-            "--no-show-release-notes", "--no-show-model-warnings", "--analytics-disable", "--disable-playwright",
-            "--no-detect-urls", "--no-pretty", "--no-fancy-input", "--no-suggest-shell-commands",
+            "--model", model, "--weak-model", model, "--editor-model", model, "--no-auto-commits",
+            "--no-dirty-commits", "--no-gitignore", "--no-check-update", "--no-show-release-notes",
+            "--no-show-model-warnings", "--analytics-disable", "--disable-playwright", "--no-detect-urls",
             "--chat-history-file", str(HOME / _CHAT), "--input-history-file", str(HOME / ".aider/input"), *goes_on,
         )  # fmt: skip
 

@@ -57,6 +57,7 @@ class Builtin:
 
     name = "builtin"
     wired = False
+    screen = False
 
     def __init__(self, *, clock: Clock | None = None, patience: Patience | None = None) -> None:
         self._clock = clock or SystemClock()

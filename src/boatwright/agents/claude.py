@@ -6,7 +6,21 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from boatwright.agents.headless import NO_KEY, Call, Headless, Heard
+from boatwright.agents.headless import ASK_SECONDS, NO_KEY, Call, Headless, Heard
+from boatwright.bottle.protocol import WORKSPACE
+
+
+def _common(call: Call) -> Sequence[str]:
+    return (
+        "--dangerously-skip-permissions", "--disallowedTools", "WebSearch,WebFetch", "--model", call.model,
+        *_servers(call),
+    )  # fmt: skip
+
+
+def _session(call: Call) -> Sequence[str]:
+    if not call.resumes:
+        return ()
+    return ("--resume", call.session) if call.session else ("--continue",)
 
 
 class Claude(Headless):
@@ -16,6 +30,8 @@ class Claude(Headless):
     models = ("anthropic",)
     keeps = (".claude/projects",)
     skills = ".claude/skills"
+    mcp = True
+    standing = ".claude/CLAUDE.md"
 
     def environment(self, call: Call) -> Mapping[str, str]:
         return {
@@ -23,14 +39,23 @@ class Claude(Headless):
             "ANTHROPIC_AUTH_TOKEN": NO_KEY,
             "ANTHROPIC_DEFAULT_HAIKU_MODEL": call.model,  # its small side calls go to the model that was allowed
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "MCP_TOOL_TIMEOUT": str(1_000 * ASK_SECONDS),
         }
 
     def arguments(self, call: Call) -> Sequence[str]:
-        session = "--resume" if call.resumes else "--session-id"
-        return (
-            "--print", "--output-format", "stream-json", "--verbose", "--dangerously-skip-permissions",
-            "--disallowedTools", "WebSearch,WebFetch", "--model", call.model, session, call.session,
-        )  # fmt: skip
+        session = _session(call) or ("--session-id", call.session)
+        return ("--print", "--output-format", "stream-json", "--verbose", *_common(call), *session)
+
+    def interactive(self, call: Call) -> Sequence[str]:
+        return (*_common(call), *_session(call))
+
+    def first_start(self, call: Call) -> Mapping[str, str]:
+        trusted = {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}
+        settings = {
+            "hasCompletedOnboarding": True, "bypassPermissionsModeAccepted": True, "theme": "dark",
+            "autoUpdates": False, "projects": {str(WORKSPACE): trusted},
+        }  # fmt: skip
+        return {".claude.json": json.dumps(settings)}
 
     def hear(self, line: Mapping[str, Any]) -> Iterable[Heard]:
         if line.get("type") == "result":
@@ -47,3 +72,9 @@ class Claude(Headless):
                     yield Heard(tool=f"{part['name']} {json.dumps(part['input'], ensure_ascii=False)}")
                 case "tool_result":
                     yield Heard(result=str(part.get("content")))
+
+
+def _servers(call: Call) -> Sequence[str]:
+    """No MCP server but ours, whatever the repository names."""
+    servers = {"mcpServers": {"boatwright": {"type": "http", "url": call.asks}}}
+    return ("--strict-mcp-config", "--mcp-config", json.dumps(servers)) if call.asks else ()

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from boatwright.agents.headless import NO_KEY, Call, Headless, Heard
+from boatwright.agents.headless import ASK_SECONDS, NO_KEY, Call, Headless, Heard
+from boatwright.bottle.protocol import WORKSPACE
 
 
 class Codex(Headless):
@@ -16,11 +17,32 @@ class Codex(Headless):
     models = ("openai",)
     keeps = (".codex/sessions",)
     skills = ".codex/skills"
+    mcp = True
+    standing = ".codex/AGENTS.md"
 
     def environment(self, call: Call) -> Mapping[str, str]:
         return {"OPENAI_API_KEY": NO_KEY}
 
     def arguments(self, call: Call) -> Sequence[str]:
+        common = ("--json", "--skip-git-repo-check", *self._common(call))
+        if not call.resumes:
+            return ("exec", *common, "-")
+        return ("exec", "resume", *common, call.session or "--last", "-")
+
+    def interactive(self, call: Call) -> Sequence[str]:
+        goes_on = ("resume", call.session or "--last") if call.resumes else ()
+        trusted = f"projects.{json.dumps(str(WORKSPACE))}.trust_level"
+        return (
+            *goes_on,
+            *self._common(call),
+            "-c",
+            f'{trusted}="trusted"',
+            "-c",
+            "check_for_update_on_startup=false",
+        )
+
+    @staticmethod
+    def _common(call: Call) -> Sequence[str]:
         # A provider of our own naming: the built-in one tries a WebSocket first and waits for it.
         provider = {
             "name": "boatwright",
@@ -29,12 +51,11 @@ class Codex(Headless):
             "wire_api": "responses",
         }
         table = ", ".join(f"{key} = {json.dumps(value)}" for key, value in provider.items())
-        common = (
-            "--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "--model", call.model,
+        return (
+            "--dangerously-bypass-approvals-and-sandbox", "--model", call.model,
             "-c", "model_provider=boatwright", "-c", f"model_providers.boatwright={{{table}}}",
-            "-c", 'web_search="disabled"',
+            "-c", 'web_search="disabled"', *_servers(call),
         )  # fmt: skip
-        return ("exec", "resume", *common, call.session, "-") if call.resumes else ("exec", *common, "-")
 
     def hear(self, line: Mapping[str, Any]) -> Iterable[Heard]:
         found = line.get("item")
@@ -55,3 +76,8 @@ class Codex(Headless):
                 yield Heard(failed=str(error.get("message") if isinstance(error, Mapping) else error))
             case "error", _:
                 yield Heard(failed=str(line.get("message") or ""))
+
+
+def _servers(call: Call) -> Sequence[str]:
+    table = f"{{url = {json.dumps(call.asks)}, tool_timeout_sec = {ASK_SECONDS}}}"
+    return ("-c", f"mcp_servers.boatwright={table}") if call.asks else ()

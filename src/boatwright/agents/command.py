@@ -47,11 +47,23 @@ class Command(Headless):
         return {TASK: call.prompt}
 
     def arguments(self, call: Call) -> Sequence[str]:
+        return self._filled(call, self._words(call))
+
+    @staticmethod
+    def _filled(call: Call, words: Sequence[str]) -> Sequence[str]:
         filled = {
             "model": call.model, "session": call.session, "prompt": argument(call.prompt),
             "prompt_file": str(HOME / TASK),
         }  # fmt: skip
-        return tuple(_FILLED.sub(lambda found: filled[found[1]], word) for word in self._words(call)[1:])
+        return tuple(_FILLED.sub(lambda found: filled[found[1]], word) for word in words[1:])
+
+    @property
+    def screen(self) -> bool:
+        return bool(self._said.terminal)
+
+    def interactive(self, call: Call) -> Sequence[str] | None:
+        goes_on = call.resumes and self._said.terminal_resume
+        return self._filled(call, self._said.terminal_resume if goes_on else self._said.terminal)
 
     def stdin(self, call: Call) -> str:
         words = self._words(call)

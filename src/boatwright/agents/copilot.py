@@ -18,6 +18,8 @@ class Copilot(Headless):
     models = ("openai", "anthropic")
     keeps = (".copilot/session-state", ".copilot/history-session-state")
     skills = ".copilot/skills"
+    mcp = True
+    standing = ".copilot/copilot-instructions.md"
 
     def environment(self, call: Call) -> Mapping[str, str]:
         return {
@@ -28,11 +30,18 @@ class Copilot(Headless):
             "COPILOT_OFFLINE": "true",
         }
 
+    def files(self, call: Call) -> Mapping[str, str]:
+        server = {"type": "http", "url": call.asks, "tools": ["*"]}
+        servers = {"mcpServers": {"boatwright": server}}
+        return {".copilot/mcp-config.json": json.dumps(servers)} if call.asks else {}
+
     def arguments(self, call: Call) -> Sequence[str]:
-        session = "--resume" if call.resumes else "--session-id"
-        return (
-            "--allow-all-tools", "--output-format", "json", "--no-auto-update", f"{session}={call.session}",
-        )  # fmt: skip
+        begins = () if call.resumes else (f"--session-id={call.session}",)
+        return ("--output-format", "json", *self.interactive(call), *begins)
+
+    def interactive(self, call: Call) -> Sequence[str]:
+        session = f"--resume={call.session}" if call.session else "--continue"
+        return ("--allow-all-tools", "--no-auto-update", *((session,) if call.resumes else ()))
 
     def hear(self, line: Mapping[str, Any]) -> Iterable[Heard]:
         data = line.get("data") or {}

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from boatwright.agents.headless import NO_KEY, Call, Headless, Heard
+from boatwright.agents.headless import ASK_SECONDS, NO_KEY, Call, Headless, Heard
 from boatwright.values.clock import Ids
 
 
@@ -17,6 +17,8 @@ class Gemini(Headless):
     models = ("gemini",)
     keeps = (".gemini/tmp", ".gemini/history", ".gemini/projects.json")
     skills = ".gemini/skills"
+    mcp = True
+    standing = ".gemini/GEMINI.md"
 
     def __init__(self, *, ids: Ids | None = None) -> None:
         super().__init__(ids=ids)
@@ -30,18 +32,24 @@ class Gemini(Headless):
         }
 
     def files(self, call: Call) -> Mapping[str, str]:
-        settings = {
+        settings: dict[str, Any] = {
             "security": {"auth": {"selectedType": "gemini-api-key"}},  # without: exit code 41
             "privacy": {"usageStatisticsEnabled": False},
             "telemetry": {"enabled": False},
             "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
             "tools": {"exclude": ["google_web_search", "web_fetch"]},  # they run at the provider
         }
+        if call.asks:
+            server = {"httpUrl": call.asks, "timeout": 1_000 * ASK_SECONDS, "trust": True}
+            settings["mcpServers"] = {"boatwright": server}
         return {".gemini/settings.json": json.dumps(settings)}
 
     def arguments(self, call: Call) -> Sequence[str]:
+        return ("--output-format", "stream-json", *self.interactive(call))
+
+    def interactive(self, call: Call) -> Sequence[str]:
         goes_on = ("--resume", "latest") if call.resumes else ()
-        return ("--yolo", "--output-format", "stream-json", "--model", call.model, *goes_on)
+        return ("--yolo", "--model", call.model, *goes_on)
 
     def hear(self, line: Mapping[str, Any]) -> Iterable[Heard]:
         kind = line.get("type")

@@ -20,8 +20,10 @@ from boatwright.agents import endings, fence, sessions
 from boatwright.agents.protocol import Fitting, Host, RoundResult, StepRecord, Task
 from boatwright.agents.sessions import Session
 from boatwright.bottle import program
+from boatwright.bottle import terminal as terminals
 from boatwright.bottle.protocol import HOME, WIRE_URL
 from boatwright.bottle.telling import Lines
+from boatwright.sidecar import supervise
 from boatwright.values.clock import Ids, SystemIds
 from boatwright.values.process import ExecResult, Limits
 from boatwright.values.usage import ModelRef
@@ -36,6 +38,8 @@ LONGEST = 4 << 20
 """Bytes of one line of output that are read as one."""
 TASK = ".boatwright/task.md"
 """Where below HOME a program that cannot read its prompt from stdin finds it."""
+ASK_SECONDS = 660
+"""How long a program should wait for a person: a little longer than a person is waited for."""
 _ARGUMENT = 100_000
 """Bytes; Linux takes 128 KiB as one argument."""
 
@@ -49,7 +53,10 @@ def argument(prompt: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One run of a program: whom it asks, and the session it begins or goes on with."""
+    """One run of a program: whom it asks, and the session it begins or goes on with.
+
+    A session without a name is the newest in HOME: at a terminal a person may have begun another one.
+    """
 
     model: str
     protocol: str
@@ -57,6 +64,8 @@ class Call:
     resumes: bool
     url: str = WIRE_URL
     prompt: str = ""
+    asks: str = ""
+    """Where the MCP server is over which it may ask a person; empty: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,10 @@ class Headless:
     """Paths below HOME where its sessions are."""
     skills: ClassVar[str] = "skills"
     """The folder below HOME where it looks for skills."""
+    mcp: ClassVar[bool] = False
+    """Whether it speaks MCP, and is told of ``Call.asks``."""
+    standing: ClassVar[str] = ""
+    """The file below HOME whose words hold in all its sessions: at a terminal, where it gets no prompt, the agent's."""
 
     def __init__(self, *, ids: Ids | None = None) -> None:
         self._ids = ids or SystemIds()
@@ -104,6 +117,14 @@ class Headless:
         """What follows its name."""
         raise NotImplementedError
 
+    def interactive(self, call: Call) -> Sequence[str] | None:
+        """What follows its name at a terminal, where a person works with it. None: it has no screen of its own."""
+        return None
+
+    def first_start(self, call: Call) -> Mapping[str, str]:
+        """Files below HOME that answer what it would ask a person when it starts for the first time."""
+        return {}
+
     def stdin(self, call: Call) -> str:
         """What it reads: its prompt, unless it takes that in another way."""
         return call.prompt
@@ -120,6 +141,10 @@ class Headless:
         raise NotImplementedError
 
     # --- a provider ---
+
+    @property
+    def screen(self) -> bool:
+        return type(self).interactive is not Headless.interactive
 
     def speaks(self, model: ModelRef) -> str:
         if model.provider == "scripted":
@@ -172,13 +197,16 @@ class _Round:
         task, call = self._task, self._call()
         await task.before_step()
         await sessions.restore(task.bottle, self._provider.keeps, self._session)
-        await sessions.write(task.bottle, self._provider.files(call))
+        await sessions.write(task.bottle, self._files(call))
         await sessions.lay(task.bottle, self._provider.skills, task.skills)
         running = asyncio.ensure_future(self._program(call))
         try:
             while not (await asyncio.wait({running}, timeout=task.limits.save_seconds))[0]:
                 await self._save()
             ended = await running
+        except asyncio.CancelledError:
+            await self._stopped(running)
+            raise
         finally:
             running.cancel()
             await asyncio.wait({running})
@@ -187,10 +215,52 @@ class _Round:
 
     def _call(self) -> Call:
         wire, resumes = self._task.wire, self._session is not None
-        return Call(wire.model.asked, wire.protocol, self._name, resumes, prompt=self._prompt(resumes))
+        asks = f"{WIRE_URL}{supervise.MCP}" if supervise.NAME in wire.services else ""
+        return Call(
+            wire.model.asked, wire.protocol, self._name, resumes, prompt=self._prompt(resumes), asks=asks
+        )
+
+    async def _stopped(self, running: asyncio.Future[ExecResult]) -> None:
+        """Asked to stop. What a person did at a terminal is theirs: it is saved as it is, and not redone."""
+        if self._task.terminal is not None:
+            running.cancel()
+            await asyncio.wait({running})
+            await asyncio.shield(asyncio.ensure_future(self._save()))
+
+    def _files(self, call: Call) -> Mapping[str, str]:
+        provider = self._provider
+        if self._task.terminal is None:
+            return provider.files(call)
+        standing = {provider.standing: call.prompt} if provider.standing else {}
+        return {**provider.files(call), **provider.first_start(call), **standing}
+
+    async def _at_terminal(self, call: Call) -> ExecResult:
+        """The program itself, on the terminal: what it prints is for people and is not read."""
+        task, provider = self._task, self._provider
+        arguments = provider.interactive(call)
+        if arguments is None:
+            raise errors.BadInput(
+                f"{provider.name} has no screen of its own: it works headless",
+                subject=provider.name,
+                next_moves=('--headless --prompt "…"',),
+            )
+        self._name = ""
+        self._heard.remark("what it said is on its screen")
+        return await task.bottle.exec(
+            [*map(str, task.before), str(task.program), *arguments],
+            environment={
+                **_wide(provider.environment(call)),
+                "TERM": terminals.NAME,
+                "COLORTERM": "truecolor",
+            },
+            limits=_limits(task),
+            terminal=task.terminal,
+        )
 
     async def _program(self, call: Call) -> ExecResult:
         task, provider = self._task, self._provider
+        if task.terminal is not None:
+            return await self._at_terminal(call)
         lines = Lines(self._line, longest=LONGEST)
         ended = await task.bottle.exec(
             [*map(str, task.before), str(task.program), *provider.arguments(call)],
@@ -204,6 +274,8 @@ class _Round:
 
     def _prompt(self, resumes: bool) -> str:
         """What the run is told. A session that is lost begins again, with all that was asked."""
+        if self._task.terminal is not None:
+            return self._task.system
         if not resumes:
             return f"{self._task.system}\n\n{self._task.prompt or self._task.opening}"
         return self._task.prompt or INTERRUPTED
@@ -256,6 +328,11 @@ class _Round:
             end.stop, self._heard.last, self._steps, self._transcript(), detail=end.detail, moves=end.moves,
             exit_code=ended.exit_code,
         )  # fmt: skip
+
+
+def _wide(environment: Mapping[str, str]) -> dict[str, str]:
+    """A terminal knows its width itself."""
+    return {name: value for name, value in environment.items() if name != "COLUMNS"}
 
 
 def _limits(task: Task) -> Limits:

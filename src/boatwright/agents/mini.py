@@ -41,6 +41,9 @@ class Mini(Litellm):
             "--task", argument(call.prompt),
         )  # fmt: skip
 
+    def interactive(self, call: Call) -> Sequence[str]:
+        return ("--model", f"{call.protocol}/{call.model}", "--cost-limit", "0")
+
     def read(self, text: str) -> Iterable[Heard]:
         """It prints the whole conversation: heads, and what was said below them, commands between fences."""
         line = text.strip()

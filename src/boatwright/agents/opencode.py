@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from boatwright.agents.headless import NO_KEY, Call, Headless, Heard
+from boatwright.agents.headless import ASK_SECONDS, NO_KEY, Call, Headless, Heard
 
 _PACKAGES = {"anthropic": "@ai-sdk/anthropic", "openai": "@ai-sdk/openai-compatible"}
 
@@ -18,6 +18,8 @@ class Opencode(Headless):
     models = ("anthropic", "openai")
     keeps = (".local/share/opencode",)
     skills = ".config/opencode/skills"
+    mcp = True
+    standing = ".config/opencode/AGENTS.md"
 
     def environment(self, call: Call) -> Mapping[str, str]:
         return {"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1"}
@@ -29,15 +31,21 @@ class Opencode(Headless):
             "options": {"baseURL": f"{call.url}/v1", "apiKey": NO_KEY},
             "models": {call.model: {"name": call.model, "limit": {"context": 128_000, "output": 8_192}}},
         }
-        settings = {
+        settings: dict[str, Any] = {
             "provider": {"boatwright": provider}, "model": name, "small_model": name,  # titles ask the same one
             "permission": {"*": "allow"}, "autoupdate": False, "share": "disabled",
         }  # fmt: skip
+        if call.asks:
+            server = {"type": "remote", "url": call.asks, "oauth": False, "timeout": 1_000 * ASK_SECONDS}
+            settings["mcp"] = {"boatwright": server}
         return {".config/opencode/opencode.json": json.dumps(settings)}
 
     def arguments(self, call: Call) -> Sequence[str]:
-        goes_on = ("--session", call.session) if call.resumes else ()
-        return ("run", "--format", "json", "--model", f"boatwright/{call.model}", *goes_on)
+        return ("run", "--format", "json", *self.interactive(call))
+
+    def interactive(self, call: Call) -> Sequence[str]:
+        session = ("--session", call.session) if call.session else ("--continue",)
+        return ("--model", f"boatwright/{call.model}", *(session if call.resumes else ()))
 
     def hear(self, line: Mapping[str, Any]) -> Iterable[Heard]:
         part = line.get("part") or {}

@@ -18,6 +18,7 @@ class Pi(Headless):
     models = ("anthropic", "openai")
     keeps = (".pi/agent/sessions",)
     skills = ".pi/agent/skills"
+    standing = ".pi/agent/AGENTS.md"
 
     def environment(self, call: Call) -> Mapping[str, str]:
         return {"PI_OFFLINE": "1", "PI_SKIP_VERSION_CHECK": "1"}
@@ -31,8 +32,11 @@ class Pi(Headless):
         return {".pi/agent/models.json": json.dumps({"providers": {"boatwright": provider}})}
 
     def arguments(self, call: Call) -> Sequence[str]:
+        return ("--print", "--mode", "json", *self.interactive(call))
+
+    def interactive(self, call: Call) -> Sequence[str]:
         goes_on = ("--continue",) if call.resumes else ()
-        return ("--print", "--mode", "json", "--provider", "boatwright", "--model", call.model, *goes_on)
+        return ("--provider", "boatwright", "--model", call.model, *goes_on)
 
     def hear(self, line: Mapping[str, Any]) -> Iterable[Heard]:
         message = line.get("message")

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from boatwright.bottle.protocol import Bind, Bottle
+from boatwright.bottle.terminal import Terminal
 from boatwright.egress.wires import Denial
 from boatwright.values.usage import ModelRef
 
@@ -51,6 +52,8 @@ class ModelWire:
     """No byte for this long is a dead call; None: as patient as ``agents.model.Patience`` is."""
     refused: Callable[[], Awaitable[Sequence[Denial]]] | None = None
     """What this wire has refused so far. A program in a bottle may keep that to itself."""
+    services: tuple[str, ...] = ()
+    """Names of what of this host may be asked over it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,8 @@ class Task:
     program: PurePosixPath | None = None
     before: tuple[PurePosixPath, ...] = ()
     """What the program is run by, where its first line cannot say so in a bottle."""
+    terminal: Terminal | None = None
+    """Where a person works with it: it runs as its own program there, and no prompt is given to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,11 @@ class Provider(Protocol):
     @property
     def wired(self) -> bool:
         """Whether its bottle needs a wire. The built-in agent thinks on the host; its bottle has none."""
+        ...
+
+    @property
+    def screen(self) -> bool:
+        """Whether it can work with a person at a terminal."""
         ...
 
     def speaks(self, model: ModelRef) -> str:

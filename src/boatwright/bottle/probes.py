@@ -1,7 +1,8 @@
 """The escape probes: every known way out of a bottle is tried on this machine, with bait laid out on the host's side.
 
-``boatwright bottle verify`` prints the table. A way that is open and dangerous fails it; four are open by nature and
-give nothing away that matters; two are the host's own manners and are tested where those live.
+``boatwright bottle verify`` prints the table. A way that is open and dangerous fails it; five are open by nature and
+give nothing away that matters; the host's duties are done for real (:mod:`boatwright.bottle.duties`). Numbers 1 to 65
+are those of the catalogue that was measured before there was any code; later ones were added since.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from boatwright.bottle import inside
+from boatwright.bottle import duties, inside
 from boatwright.bottle.protocol import Bind, BottleSpec
+from boatwright.rules import plain
 from boatwright.values.process import Limit, Limits
 
 if TYPE_CHECKING:
@@ -39,7 +41,6 @@ class Kind(StrEnum):
 class Outcome(StrEnum):
     SHUT = "shut"
     OPEN = "open"
-    ELSEWHERE = "tested on the host's side"
     FAILED = "could not be tried"
 
 
@@ -116,10 +117,8 @@ PROBES: tuple[Probe, ...] = (
     Probe(47, "write to a home directory of the host"),
     Probe(48, "hard-link a file of the host into the workspace"),
     Probe(49, "change a repository of the host that is shown to it"),
-    Probe(
-        50, "make the host follow a link in the workspace", Kind.HOST, "the host opens nothing there by name"
-    ),
-    Probe(51, "make the host's git run planted code", Kind.HOST, "the host's git never enters the workspace"),
+    Probe(50, "make the host follow a link in the workspace", Kind.HOST),
+    Probe(51, "make the host's git run planted code", Kind.HOST),
     Probe(52, "fill the disk", Kind.LIMIT),
     Probe(53, "fill memory through /tmp"),
     Probe(54, "fill memory through /dev/shm"),
@@ -134,7 +133,15 @@ PROBES: tuple[Probe, ...] = (
     Probe(63, "attach shared memory of the host"),
     Probe(64, "enter another namespace"),
     Probe(65, "change its root directory"),
+    Probe(66, "upset the host by names no file should have", Kind.HOST),
+    Probe(67, "slip a .git in under another spelling", Kind.HOST),
+    Probe(68, "write outside when an archive of it is thawed", Kind.HOST),
+    Probe(69, "take the port where the wire is found", Kind.BENIGN, "its own loopback; no key comes there"),
+    Probe(70, "set the host's clock"),
+    Probe(71, "command a terminal, or forge a line of a log, by what it prints", Kind.HOST),
+    Probe(72, "make the host visit a submodule", Kind.HOST),
 )
+CATALOGUE = range(1, 66)
 
 _BOMBS: dict[int, tuple[Limit, Limits, str]] = {
     52: (
@@ -155,31 +162,45 @@ _BOMBS: dict[int, tuple[Limit, Limits, str]] = {
 }
 
 
-async def run(backend: HostBackend) -> list[ProbeResult]:
-    """Every probe against a bottle of ``backend``, in the order of the table. Leaves nothing behind."""
+async def run(backend: HostBackend, show: duties.Show = plain.name) -> list[ProbeResult]:
+    """Every probe against a bottle of ``backend``, in the order of the table. Leaves nothing behind.
+
+    ``show`` is how the words of a bottle get onto a terminal: it is one of the things that are tried.
+    """
     slug = f"verify-{os.urandom(6).hex()}"
     bottle = await backend.create(BottleSpec(slug, "verify"))
     try:
         with _bait(bottle) as bait:
             tried = await _try(bottle, bait)
-        for number, (limit, limits, script) in _BOMBS.items():
-            tried[number] = await _bomb(bottle, limit, limits, script)
+            for number, (limit, limits, script) in _BOMBS.items():
+                tried[number] = await _bomb(bottle, limit, limits, script)
+            desk = duties.Desk(backend, bottle, bait.place, bait.told["secret"], show)
+            for number, got in (await duties.run(desk)).items():
+                tried[number] = _both(tried.get(number), got)
         return [_result(probe, tried.get(probe.number)) for probe in PROBES]
     finally:
         await asyncio.shield(asyncio.ensure_future(backend.destroy(slug)))
 
 
+def _both(inside: tuple[Outcome, str] | None, got: str | None) -> tuple[Outcome, str]:
+    """A way that is tried from both sides is shut where both found it so."""
+    if inside is not None and inside[0] is not Outcome.SHUT:
+        return inside
+    if got is None:
+        return Outcome.FAILED, "the host's side gave no answer"
+    return (Outcome.OPEN if got else Outcome.SHUT), got
+
+
 def _result(probe: Probe, tried: tuple[Outcome, str] | None) -> ProbeResult:
-    if probe.kind is Kind.HOST:
-        return ProbeResult(probe, Outcome.ELSEWHERE, probe.remark)
     outcome, detail = tried or (Outcome.FAILED, "it gave no answer")
     return ProbeResult(probe, outcome, detail)
 
 
 @dataclass(frozen=True, slots=True)
 class Bait:
-    """What is laid out on the host: ``told`` goes inside, ``binds`` show the two directories a bottle may see."""
+    """What is laid out in ``place``: ``told`` goes inside, ``binds`` show the two directories a bottle may see."""
 
+    place: Path
     told: dict[str, Any]
     binds: tuple[Bind, ...]
 
@@ -243,7 +264,9 @@ def _bait(bottle: HostBottle) -> Iterator[Bait]:
             "state": str(bottle.place.root.parent.parent),
             "tcp": loopback.getsockname()[1],
         }
-        yield Bait(told, (Bind(shown, PurePosixPath("/shown")), Bind(wire, PurePosixPath("/run/boatwright"))))
+        yield Bait(
+            place, told, (Bind(shown, PurePosixPath("/shown")), Bind(wire, PurePosixPath("/run/boatwright")))
+        )
 
 
 def _file(path: Path, content: str) -> None:
@@ -284,16 +307,6 @@ def _shared_memory(stack: contextlib.ExitStack) -> int:
     if made >= 0:
         stack.callback(libc.shmctl, made, 0, None)  # IPC_RMID
     return made
-
-
-def table(results: Sequence[ProbeResult]) -> list[tuple[str, str, str, str]]:
-    """Rows for people: number, what was tried, how it went, the word on it."""
-    rows = []
-    for each in results:
-        word = "" if each.fine and each.outcome is not Outcome.OPEN else (each.probe.remark or "NOT FINE")
-        detail = ": ".join(part for part in (str(each.outcome), each.detail) if part)
-        rows.append((str(each.probe.number), each.probe.what, detail, word))
-    return rows
 
 
 def verdict(results: Sequence[ProbeResult]) -> bool:

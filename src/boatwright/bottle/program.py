@@ -122,6 +122,7 @@ def _shelved(shown: Path, program: Path, shelf: Path) -> Path:
     copy = shelf / f"program-{key}"
     if not copy.exists():
         _copy(shown, copy)
+    os.utime(copy)  # used now: a sweep leaves it to the bottle that is about to show it
     return copy
 
 

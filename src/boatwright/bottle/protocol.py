@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from boatwright.bottle.terminal import Terminal
 from boatwright.values.process import ExecResult, Limits
 
 WORKSPACE = PurePosixPath("/workspace")
@@ -73,8 +74,11 @@ class Bottle(Protocol):
         binds: Sequence[Bind] = (),
         separate_stdout: bool = False,
         on_output: OnOutput | None = None,
+        terminal: Terminal | None = None,
     ) -> ExecResult:
         """Run ``argv`` inside until its whole process tree is gone.
+
+        With a ``terminal`` that is its stdin, stdout, stderr and the terminal it controls; no output is kept.
 
         Output is streamed to ``on_output`` as it comes. Cancellation of the awaiting task kills the tree. A limit
         that fires kills the tree and is named in the result. Never raises for what the program does; raises

@@ -23,6 +23,7 @@ from boatwright.bottle import channel, launcher, processes
 from boatwright.bottle.line import Opened
 from boatwright.bottle.output import Kept
 from boatwright.bottle.protocol import OnOutput
+from boatwright.bottle.terminal import Terminal
 from boatwright.values.process import Limits
 
 _CHILD = re.compile(rb'"child-pid":\s*([0-9]+)')
@@ -34,13 +35,15 @@ _PATIENCE = 10.0
 class Streams:
     """Where the program's bytes come from and go to: bytes, a file, or a descriptor of the caller's.
 
-    ``sink`` takes stdout, unlimited, instead of keeping it.
+    ``sink`` takes stdout, unlimited, instead of keeping it. ``terminal`` takes the place of all three: whoever
+    has its other end reads what comes, and nothing is kept here.
     """
 
     stdin: bytes | Path | int | None = None
     separate: bool = False
     on_output: OnOutput | None = None
     sink: Callable[[bytes], None] | None = None
+    terminal: Terminal | None = None
 
     @property
     def split(self) -> bool:
@@ -99,8 +102,9 @@ class Run:
     def start(self) -> None:
         """Start it. Raises ``errors.MissingPart`` when a program that makes the bottle cannot be started."""
         with contextlib.ExitStack() as stack:
+            terminal = self.streams.terminal
             status = self._pipe(stack)
-            output = self._pipe(stack)
+            output = self._pipe(stack) if terminal is None else None
             error = self._pipe(stack) if self.streams.split else None
             stdin, feed = self._stdin(stack)
             line = stack.enter_context(self.line.opened(status=status[1]))
@@ -109,8 +113,8 @@ class Run:
                 self._popen = subprocess.Popen(
                     line.argv,
                     stdin=stdin,
-                    stdout=output[1],
-                    stderr=(error or output)[1],
+                    stdout=output[1] if output else stdin,
+                    stderr=(error or output or (stdin, stdin))[1],
                     env=dict(line.environment),
                     cwd="/",
                     pass_fds=line.descriptors,
@@ -126,9 +130,12 @@ class Run:
                 ) from problem
             self._watch_exit(self._popen.pid)
             self._readers.append(channel.Reader(os.dup(status[0]), self._told))
-            self._readers.append(
-                channel.Reader(os.dup(output[0]), self._took_stdout if error else self._took)
-            )
+            if terminal is not None:
+                terminal.let_go()
+            if output:
+                self._readers.append(
+                    channel.Reader(os.dup(output[0]), self._took_stdout if error else self._took)
+                )
             if error:
                 self._readers.append(channel.Reader(os.dup(error[0]), self._took))
             if feed is not None:
@@ -142,7 +149,9 @@ class Run:
         return pair
 
     def _stdin(self, stack: contextlib.ExitStack) -> tuple[int, int | None]:
-        """What the program reads, never a terminal; and where we write it, if it comes from us."""
+        """What the program reads, never a person's terminal; and where we write it, if it comes from us."""
+        if self.streams.terminal is not None:
+            return self.streams.terminal.inner, None
         if isinstance(self.streams.stdin, bytes):
             return self._pipe(stack)
         if isinstance(self.streams.stdin, int):

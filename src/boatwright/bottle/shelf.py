@@ -22,12 +22,20 @@ SUFFIXES = frozenset({".py", ".mjs"})
 
 def tools(state: StateDir) -> Bind:
     """The bind that shows them at ``/opt/boatwright``; made if absent, whole or not at all."""
-    files = sorted(path for path in SOURCE.iterdir() if path.suffix in SUFFIXES)
-    digest = hashlib.sha256(b"\0".join(path.name.encode() + b"\0" + path.read_bytes() for path in files))
-    target = state.run / f"inside-{digest.hexdigest()[:16]}"
+    target = current(state)
     if not target.is_dir():
-        _lay(files, target)
+        _lay(_files(), target)
     return Bind(target, INSIDE)
+
+
+def current(state: StateDir) -> Path:
+    """Where those of this release are, or would be. Older releases' may lie beside it."""
+    content = b"\0".join(path.name.encode() + b"\0" + path.read_bytes() for path in _files())
+    return state.run / f"inside-{hashlib.sha256(content).hexdigest()[:16]}"
+
+
+def _files() -> list[Path]:
+    return sorted(path for path in SOURCE.iterdir() if path.suffix in SUFFIXES)
 
 
 def _lay(files: list[Path], target: Path) -> None:

@@ -14,9 +14,11 @@ import typer
 from boatwright import errors
 from boatwright.agents import registry
 from boatwright.cli import common
+from boatwright.cli.safe import one_line
 from boatwright.rules import detect
 from boatwright.stages import keys, sweep
 from boatwright.stages.house import House
+from boatwright.stages.sweep_kinds import Thing
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> int:
@@ -100,14 +102,37 @@ def gc(
     days: Annotated[
         int | None, typer.Option(min=0, help="Keep what is younger; default: retention of settings.yml.")
     ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option("--kind", help="Only this kind; again for more."),
+    ] = None,
 ) -> int:
-    """Remove what nothing names any more: old artifacts, environments, bottles of finished executions.
+    """Remove what nothing names any more: old artifacts, environments, mirrors, copies of programs, bottles of
+    finished executions. Bottles people began go by `--kind kept-bottles`, or retention.bottles.
 
     Nothing of the last hour is touched, whatever is said: live work may be about to name it.
     """
     older = None if days is None else timedelta(days=days)
     with common.opened() as (house, _):
-        freed = asyncio.run(sweep.collect(house, older_than=older, dry_run=dry_run))
-        for kind, (count, size) in sorted(freed.items()):
-            common.say(f"{kind:<14} {count:>6} {'would go' if dry_run else 'gone'}, {size / 1e6:.1f} MB")
+        now = house.clock.now()
+
+        def tell(name: str, thing: Thing) -> None:
+            age = (now - thing.used).days
+            common.say(f"  {name:<14} {one_line(thing.name):<44} {_mb(thing.size):>12}  {age:>4} days")
+
+        freed = asyncio.run(
+            sweep.collect(
+                house, older_than=older, dry_run=dry_run, kinds=kind or (), tell=tell if dry_run else None
+            )
+        )
+    word = "would go" if dry_run else "gone"
+    for name, (count, size) in freed.items():
+        common.say(f"{name:<14} {count:>6} {word}, {_mb(size)}")
+    common.say(
+        f"{'all':<14} {sum(c for c, _ in freed.values()):>6} {word}, {_mb(sum(s for _, s in freed.values()))}"
+    )
     return 0
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

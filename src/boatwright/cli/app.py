@@ -13,6 +13,7 @@ from boatwright import errors
 from boatwright.cli import (
     admin,
     agent,
+    asks,
     bottle,
     budget,
     common,
@@ -66,6 +67,7 @@ app.add_typer(pr.app, name="pr")
 app.add_typer(plan.app, name="plan")
 app.add_typer(budget.app, name="budget")
 app.add_typer(wire.app, name="wire")
+app.add_typer(asks.app, name="asks")
 app.add_typer(agent.app, name="agent")
 app.add_typer(bottle.app, name="bottle")
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from boatwright.cli import agent, bottle_look, bottle_verify, bottle_work, common
+from boatwright.cli import agent, bottle_look, bottle_terminal, bottle_verify, bottle_work, common
 from boatwright.cli.safe import one_line
 from boatwright.config import policy as policy_module
 from boatwright.config.effective import Flags
@@ -22,6 +22,7 @@ Bottles = Annotated[
 ]
 WIDEST = 48
 app.command("start")(bottle_work.start)
+app.command("attach")(bottle_terminal.attach)
 app.command("list")(bottle_look.list_)
 app.command("logs")(bottle_look.logs)
 app.command("exec")(bottle_look.exec_)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from boatwright.bottle.telling import Lines
 from boatwright.cli import common
 from boatwright.cli.safe import one_line
 from boatwright.intake import solo as intake
-from boatwright.stages import solo_log
+from boatwright.stages import solo, solo_log
 from boatwright.stages.house import House
 from boatwright.values.solo import Solo, SoloState
 
@@ -31,7 +32,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON documen
         return 0
     for row in rows:
         line = (
-            f"{row['slug']:<24} {row['state']:<12} {row['agent']:<16} {row['usd']:>9.4f} USD  {row['ended']}"
+            f"{row['slug']:<24} {_shown(row):<18} {row['agent']:<16} {row['usd']:>9.4f} USD  {row['ended']}"
         )
         common.out.print(line, style=str(row["color"] or ""))
     return 0
@@ -48,7 +49,8 @@ def _row(house: House, record: Solo) -> dict[str, object]:
         "bottles": record.bottles,
         "model": record.model,
         "color": record.color,
-        "budget": str(record.budget),
+        "terminal": record.terminal,
+        "budget": str(house.wire.budgets().cap("execution", record.account)),
         "account": record.account,
         "usd": sum((call.usd for call in calls), start=Decimal(0)),
         "tokens": sum(call.usage.tokens for call in calls),
@@ -58,6 +60,14 @@ def _row(house: House, record: Solo) -> dict[str, object]:
         "end": end,
         "ended": one_line(": ".join(filter(None, (end.stop, end.detail or end.summary))))[:80] if end else "",
     }
+
+
+def _shown(row: Mapping[str, object]) -> str:
+    return (
+        f"{row['state']}, terminal"
+        if row["terminal"] and row["state"] == SoloState.RUNNING
+        else str(row["state"])
+    )
 
 
 def state(house: House, record: Solo) -> str:
@@ -76,12 +86,13 @@ def logs(
     """What its agent said while it worked."""
     with common.housed() as house:
         intake.records(house).get(slug)
-        common.wait(_logs(house, slug, follow))
+        common.wait(told(house, slug, on=follow))
     return 0
 
 
-async def _logs(house: House, slug: str, follow: bool) -> None:
-    async for line in solo_log.lines(intake.records(house), slug, follow=follow):
+async def told(house: House, slug: str, *, on: bool = True) -> None:
+    """Print its log; ``on`` until nobody works on it any more."""
+    async for line in solo_log.lines(intake.records(house), slug, follow=on):
         common.say(line)
 
 
@@ -136,3 +147,22 @@ def destroy(slug: Slug) -> int:
         existed = common.wait(intake.destroy(house, slug))
     common.say(f"{slug} is destroyed" if existed else f"there is no bottle {slug}")
     return 0
+
+
+def tell(house: House, record: Solo) -> int:
+    """How it ended, what it cost, what next; the exit code that stands for it."""
+    end = record.end
+    if end is None:
+        raise errors.Conflict(f"the bottle '{record.slug}' ended without a word", subject=record.slug)
+    rows = house.wire.budgets().usage(record.account)
+    tokens, usd = sum(row.usage.tokens for row in rows), sum((row.usd for row in rows), start=Decimal(0))
+    cap = house.wire.budgets().cap("execution", record.account)
+    common.say("")
+    common.say(": ".join(filter(None, (end.stop, end.detail or end.summary))))
+    common.say(f"cost: {tokens:,} tokens, {usd:.4f} USD in {len(rows)} calls (cap {cap})")
+    common.moves(end.moves)
+    if solo.exit_code(end) == 0:
+        common.moves(
+            (f"boatwright bottle exec {record.slug} -- ls", f"boatwright bottle freeze {record.slug}")
+        )
+    return solo.exit_code(end)

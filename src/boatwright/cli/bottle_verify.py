@@ -10,6 +10,7 @@ from boatwright import errors
 from boatwright.bottle import probes
 from boatwright.bottle.probes import Kind, Outcome, ProbeResult
 from boatwright.cli import common
+from boatwright.cli.safe import printable
 
 CLASSES = {
     Kind.DANGEROUS: "dangerous",
@@ -24,7 +25,7 @@ def verify(as_json: Annotated[bool, typer.Option("--json", help="One JSON docume
     """The escape probes on this host, with a class each. Exit 5 when a dangerous way out is open, or could not be tried."""
     with common.housed() as house:
         house.require_bottle()
-        results = common.wait(probes.run(house.backend))
+        results = common.wait(probes.run(house.backend, printable))
     whole = probes.verdict(results)
     if as_json:
         common.emit_json({"holds": whole, "probes": [_row(each) for each in results]})

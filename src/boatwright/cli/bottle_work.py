@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from boatwright import errors
-from boatwright.cli import common
-from boatwright.git import remote
+from boatwright.cli import bottle_look, bottle_terminal, common, preflight
 from boatwright.intake import solo as intake
 from boatwright.intake.solo import Ask, Wanted
-from boatwright.stages import solo
 from boatwright.stages.house import House
 from boatwright.values.solo import Solo
 
@@ -27,7 +24,9 @@ Budget = Annotated[str | None, typer.Option("--budget", help="Such as 2usd or 2M
 
 
 def start(
-    agent: Annotated[str, typer.Argument(help="Who works: a provider or an agent with a manifest.")],
+    agent: Annotated[
+        str | None, typer.Argument(help="Who works: a provider or an agent with a manifest.")
+    ] = None,
     headless: Headless = False,
     prompt: Prompt = None,
     bottle: Annotated[
@@ -49,14 +48,20 @@ def start(
         bool, typer.Option("--dry-run", help="Say what would be done; leave no trace.")
     ] = False,
 ) -> int:
-    """Hand one task to an agent in a bottle of its own. Exit 0: it finished; 4: stopped, resumable; 1: it failed."""
+    """One agent in a bottle of its own: at a terminal, or headless with one task. Exit 0: it finished, or goes on
+    detached; 4: stopped, resumable; 1: it failed.
+    """
     asked = _prompt(headless, prompt)
+    if headless and agent is None:
+        raise errors.BadInput("--headless needs an agent", next_moves=("boatwright agent list",))
     ask = Ask(
-        agent=agent, prompt=asked, cwd=Path.cwd(), bottles=tuple(bottle) if bottle else None, label=label,
+        agent=agent or "", prompt=asked or "", cwd=Path.cwd(), bottles=tuple(bottle) if bottle else None, label=label,
         color=color, budget=budget, model=model, copy_cwd=cwd,
     )  # fmt: skip
     with common.housed() as house:
         house.require_bottle()
+        if not headless:
+            return bottle_terminal.start(house, ask, dry_run=dry_run)
         return common.wait(_dry(house, ask) if dry_run else _start(house, ask))
 
 
@@ -70,18 +75,17 @@ def resume(
     asked = _prompt(headless, prompt)
     with common.housed() as house:
         house.require_bottle()
+        if asked is None:
+            return bottle_terminal.resume(house, slug, budget)
         return common.wait(_resume(house, slug, asked, budget))
 
 
-def _prompt(headless: bool, prompt: str | None) -> str:
-    """``--headless`` and ``--prompt`` need each other."""
+def _prompt(headless: bool, prompt: str | None) -> str | None:
+    """``--headless`` and ``--prompt`` need each other; without both it is a terminal."""
     if not headless:
-        raise errors.BadInput(
-            "--prompt needs --headless"
-            if prompt is not None
-            else "a bottle with a terminal of its own is not in this release: add --headless",
-            next_moves=('--headless --prompt "…"',),
-        )
+        if prompt is not None:
+            raise errors.BadInput("--prompt needs --headless", next_moves=('--headless --prompt "…"',))
+        return None
     if prompt is None:
         raise errors.BadInput("--headless needs --prompt", next_moves=('--headless --prompt "…"',))
     intake.refuse_prompt(prompt)
@@ -90,13 +94,8 @@ def _prompt(headless: bool, prompt: str | None) -> str:
 
 async def _dry(house: House, ask: Ask) -> int:
     wanted = await intake.look(house, ask, dry=True)
-    _notices(wanted)
-    draft = wanted.draft
     common.say(f"would start the bottle {wanted.label} (in use: {wanted.label}-2 …)")
-    common.say(f"  agent      {draft.agent}, worked by {draft.provider}")
-    common.say(f"  model      {draft.model}, budget {draft.budget}")
-    common.say(f"  network    {wanted.network}")
-    common.say(f"  workspace  {_workspace(draft)}")
+    preflight.show(house, wanted)
     return 0
 
 
@@ -106,13 +105,13 @@ async def _start(house: House, ask: Ask) -> int:
     _notices(wanted)
     with _going_on():
         ended = await intake.start(house, wanted, ask.prompt, say=common.say, begun=_announce)
-    return _tell(house, ended)
+    return bottle_look.tell(house, ended)
 
 
 async def _resume(house: House, slug: str, prompt: str, budget: str | None) -> int:
     with _going_on():
         ended = await intake.resume(house, slug, prompt, budget=budget, say=common.say, begun=_announce)
-    return _tell(house, ended)
+    return bottle_look.tell(house, ended)
 
 
 @contextmanager
@@ -126,31 +125,9 @@ def _going_on() -> Iterator[None]:
 
 def _announce(record: Solo) -> None:
     common.say(f"{record.slug}  {record.agent}, model {record.model}, budget {record.budget}")
-    common.say(f"  workspace {_workspace(record)}")
-
-
-def _workspace(record: Solo) -> str:
-    return f"{remote.shown(record.source)} at {record.commit[:12]}" if record.copied else "empty"
+    common.say(f"  workspace {preflight.workspace(record)}")
 
 
 def _notices(wanted: Wanted) -> None:
     for notice in wanted.notices:
         common.say(f"note: {notice}")
-
-
-def _tell(house: House, record: Solo) -> int:
-    """How it ended, what it cost, what next; the exit code that stands for it."""
-    end = record.end
-    if end is None:
-        raise errors.Conflict(f"the bottle '{record.slug}' ended without a word", subject=record.slug)
-    rows = house.wire.budgets().usage(record.account)
-    tokens, usd = sum(row.usage.tokens for row in rows), sum((row.usd for row in rows), start=Decimal(0))
-    common.say("")
-    common.say(f"{end.stop}: {end.detail}" if end.detail else f"{end.stop}: {end.summary}")
-    common.say(f"cost: {tokens:,} tokens, {usd:.4f} USD in {len(rows)} calls (cap {record.budget})")
-    common.moves(end.moves)
-    if solo.exit_code(end) == 0:
-        common.moves(
-            (f"boatwright bottle exec {record.slug} -- ls", f"boatwright bottle freeze {record.slug}")
-        )
-    return solo.exit_code(end)

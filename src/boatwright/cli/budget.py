@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated
 
 import typer
 
 from boatwright.cli import common
-from boatwright.egress.budget import Standing
-from boatwright.intake import caps, commands
+from boatwright.egress.budget import Standing, UsageRow
+from boatwright.intake import caps, cuts
 from boatwright.intake.caps import Per, Scope, Wish
+from boatwright.intake.cuts import Named
 from boatwright.stages.house import House
 from boatwright.values.usage import Cap
 
@@ -20,16 +22,20 @@ app = typer.Typer(no_args_is_help=True, help="What may be spent, and by whom.")
 
 @app.command("raise")
 def raise_(
-    execution: Annotated[str, typer.Argument(help="The execution.")],
+    named: Annotated[
+        str, typer.Argument(metavar="SLUG|EXECUTION", help="The execution, or a bottle's name.")
+    ],
     budget: Annotated[str, typer.Argument(help="The new cap, such as 8usd or 3Mtok.")],
 ) -> int:
-    """Set the cap of an execution anew, within the host's ceiling; then resume it."""
+    """Set the cap of an execution, or of a bottle by itself, anew, within the host's ceiling; then resume it."""
     with common.opened() as (house, engine):
-        view = house.ledger.executions.find(execution)
-        cap = common.wait(
-            commands.raise_budget(house, engine, view.id, budget=Cap.parse(budget), by=common.me())
-        )
-        common.say(f"{view.id} may spend {cap}; go on with: boatwright resume {view.id}")
+        cap = Cap.parse(budget)
+        raised = common.wait(cuts.raise_budget(house, engine, named, cap, by=common.me()))
+        who = raised.named
+        again = f'bottle resume {who.shown} --headless --prompt "…"' if who.solo else f"resume {who.account}"
+        common.say(f"{who.shown} may spend {raised.cap}; go on with: boatwright {again}")
+        if raised.bottle:
+            common.say("  the cap of its own bottle was narrower, and is as wide now")
     return 0
 
 
@@ -65,27 +71,41 @@ def set_(
 @app.command("show")
 def show(
     execution: Annotated[
-        str | None, typer.Argument(help="The execution; without one: every cap and what is left of it.")
+        str | None,
+        typer.Argument(
+            metavar="[SLUG|EXECUTION]",
+            help="The execution, or a bottle's name; without one: every cap and what is left of it.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
-    """Each call of an execution: reserved, settled, by whom. Without one: every cap, used, held, left."""
+    """Each call of an execution or a bottle: reserved, settled, by whom. Without one: every cap, used, held, left."""
     with common.opened() as (house, _):
         if execution is None:
             _every(house, as_json=as_json)
             return 0
-        view = house.ledger.executions.find(execution)
-        rows = house.wire.budgets().usage(view.id)
+        who = cuts.find(house, execution)
+        rows = house.wire.budgets().usage(who.account)
         if as_json:
             common.emit_json(rows)
             return 0
-        common.say(f"{view.id}: cap {view.budget}, {view.tokens:,} tokens and {view.usd:.4f} USD settled")
+        _one(house, who, rows)
         for row in rows:
             common.say(
                 f"  {row.at:%H:%M:%S}  {row.purpose:<8} {row.model:<28} {row.usage.tokens:>9,} tokens  "
                 f"{row.usd:>9.4f} USD of {row.reserved_usd:.4f} reserved  ({row.source})"
             )
     return 0
+
+
+def _one(house: House, who: Named, rows: Sequence[UsageRow]) -> None:
+    """Its cap, what is settled of it, and whether it is cut."""
+    cap = house.wire.budgets().cap("execution", who.account)
+    tokens, usd = sum(row.usage.tokens for row in rows), sum((row.usd for row in rows), start=Decimal(0))
+    common.say(f"{who.shown}: cap {cap}, {tokens:,} tokens and {usd:.4f} USD settled")
+    cut = house.wire.cuts().of(who.account)
+    if cut is not None:
+        common.say(f"  cut ({cut.policy}, {cut.cause}): {cut.sentence}")
 
 
 _PER = {Per.DAY: " a day (UTC)", Per.EVER: ""}

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from boatwright import errors
 from boatwright.cli import common, control
-from boatwright.intake import caps, commands
-from boatwright.intake.caps import Cut
+from boatwright.intake import cuts
+from boatwright.intake.cuts import Done, Named
 from boatwright.stages import traffic
 from boatwright.stages.house import House
 from boatwright.stages.traffic import Called, Traffic
-from boatwright.workflows.engine import Engine
+from boatwright.values.cutting import CutPolicy
 
 app = typer.Typer(no_args_is_help=True, help="The wire: a bottle's one way out.")
 
@@ -26,7 +25,9 @@ def _group() -> None:
 
 @app.command("show")
 def show(
-    execution: Annotated[str, typer.Argument(help="The execution, or the start of its id.")],
+    execution: Annotated[
+        str, typer.Argument(metavar="SLUG|EXECUTION", help="The execution, or a bottle's name.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
     """Who was called, how often, bytes, tokens, dollars, and what was refused, with the reason."""
@@ -42,9 +43,9 @@ def show(
 
 
 def _named(house: House, execution: str) -> str:
-    """The execution's id; a bottle outside executions is known to the book alone."""
+    """The account of an execution or of a bottle by itself; one that was destroyed is known to the book alone."""
     try:
-        return house.ledger.executions.find(execution).id
+        return cuts.find(house, execution).account
     except errors.NotFound:
         if house.wire.budgets().usage(execution):
             return execution
@@ -86,52 +87,52 @@ def _line(each: Called) -> str:
     )
 
 
-class CutPolicy(StrEnum):
-    CUTOFF = "cutoff"
-    FREEZE = "freeze"
-    KILL = "kill"
-
-
 def cut(
     named: Annotated[
         str, typer.Argument(metavar="SLUG|EXECUTION", help="The execution, or a bottle's name.")
     ],
     policy: Annotated[
-        CutPolicy, typer.Option(help="What becomes of the work: cutoff keeps it, kill cancels it.")
+        CutPolicy,
+        typer.Option(
+            help="cutoff: its bottle lives; freeze: stopped, saved, archived; kill: its bottle goes."
+        ),
     ] = CutPolicy.CUTOFF,
 ) -> int:
-    """No model call is carried any more: those under way end, new ones are refused, and it parks.
+    """No call is carried any more: those under way end, new ones are refused. No agent is asked.
 
-    It goes on after `boatwright budget raise`, which gives it a cap again.
+    It goes on after `boatwright budget raise`, which gives it a cap again. An execution parks, and keeps its last
+    saved step whatever the policy; to end one for good: boatwright cancel.
     """
     with common.opened() as (house, engine):
-        if policy is CutPolicy.FREEZE:
-            raise errors.BadInput(
-                "cutting does not freeze in this release: cutoff keeps the bottle and every saved step",
-                subject=policy.value,
-                next_moves=(
-                    f"boatwright cut {named}",
-                    f"of a bottle of its own: boatwright bottle freeze {named}",
-                ),
-            )
-        done = common.wait(caps.cut(house, named))
-        common.say(f"{done.account} is cut: {done.wires} open wires, and every one after them")
-        return _then(house, engine, done, named, policy)
-
-
-def _then(house: House, engine: Engine, done: Cut, named: str, policy: CutPolicy) -> int:
-    if policy is CutPolicy.CUTOFF:
-        raised = f"boatwright budget raise {done.account} 5usd"
-        common.moves(
-            (raised, f"boatwright resume {done.account}")
-            if done.view
-            else (f'boatwright bottle resume {named} --headless --prompt "…"',)
-        )
-        return 0
-    if done.view is None:
-        common.moves((f"boatwright bottle destroy {named}",))
-        return 0
-    common.wait(commands.cancel(house, engine, done.view.id, reason="cut by a person", by=common.me()))
-    common.say(f"{done.view.id} is told to stop")
-    common.wait(control.carry_on(house, engine, done.view.id, quiet=True))
+        done = common.wait(cuts.cut(house, engine, named, policy, by=common.me()))
+        common.say(f"{done.named.shown} is cut: {done.wires} open wires, and every one after them")
+        common.say(f"  {_what(done, policy)}")
+        common.moves(_next(done.named, policy))
+        if done.named.view is not None and not done.carried_out and policy.ends_the_agent:
+            common.wait(control.carry_on(house, engine, done.named.account, quiet=True))
     return 0
+
+
+_DONE = {CutPolicy.FREEZE: "its bottle is kept as an archive", CutPolicy.KILL: "its bottle is gone"}
+_COMING = {
+    CutPolicy.FREEZE: "whoever works on it stops its agent, saves and archives its bottle",
+    CutPolicy.KILL: "whoever works on it tears its bottle down",
+}
+
+
+def _what(done: Done, policy: CutPolicy) -> str:
+    if policy is CutPolicy.CUTOFF:
+        return "its bottle lives"
+    return (_DONE if done.carried_out else _COMING)[policy]
+
+
+def _next(named: Named, policy: CutPolicy) -> tuple[str, ...]:
+    raised = f"boatwright budget raise {named.shown} 5usd"
+    if named.view is not None:
+        return (raised, f"boatwright resume {named.account}")
+    again = f'boatwright bottle resume {named.shown} --headless --prompt "…"'
+    return (
+        raised,
+        again,
+        *((f"boatwright bottle destroy {named.shown}",) if policy is CutPolicy.KILL else ()),
+    )

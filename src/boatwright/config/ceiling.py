@@ -12,7 +12,8 @@ from pydantic_core import PydanticCustomError
 from boatwright import errors
 from boatwright.config import secrets, strict_yaml
 from boatwright.config.policy import Block, Budget, NetworkPolicy, Pattern
-from boatwright.config.units import Bytes, NotEnforced, Seconds
+from boatwright.config.units import Bytes, Seconds
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models as ModelList
 from boatwright.values.process import Limits
 from boatwright.values.usage import Cap, ModelRef
@@ -188,13 +189,16 @@ class Retention(Block):
     freezes: int = Field(default=14, ge=0)
     tapes: int = Field(default=14, ge=0)
     environments: int = Field(default=14, ge=0)
+    programs: int = Field(default=30, ge=0)
+    mirrors: int = Field(default=90, ge=0)
+    bottles: int = Field(default=0, ge=0)
 
 
 class Settings(Block):
     """The whole file; every key has a default, so that no file is a valid file."""
 
     budget: Budgets = Budgets()
-    shutdown: NotEnforced = None
+    shutdown: CutPolicy = CutPolicy.CUTOFF
     limits: LimitsSetting = LimitsSetting()
     network: NetworkSetting = NetworkSetting()
     models: Models = Models()

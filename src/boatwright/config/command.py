@@ -11,6 +11,7 @@ from boatwright.config.policy import Block
 
 FILLED = ("model", "prompt", "prompt_file", "session")
 """What stands in braces in an argument and is filled in."""
+_AGAIN = {"resume": "resumes with", "terminal": "shows", "terminal_resume": "shows again"}
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}|/[^\x00-\x1f]{1,1000}")
 _KEPT = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]*(/[A-Za-z0-9._][A-Za-z0-9._-]*){0,9}")
@@ -47,20 +48,33 @@ Kept = Annotated[str, AfterValidator(_below_home)]
 
 class Command(Block):
     """Any program. Its prompt comes on stdin, or where an argument holds ``{prompt}`` or ``{prompt_file}``; its
-    variables lead to the wire; its output is read as text.
+    variables lead to the wire; its output is read as text. ``terminal`` is how it is called for a person at a
+    terminal, and ``terminal_resume`` how it goes on there; without them it works headless only.
     """
 
     run: Annotated[Argv, Field(min_length=1)]
     resume: Argv = ()
+    terminal: Argv = ()
+    terminal_resume: Argv = ()
     protocol: Literal["anthropic", "openai", "gemini"] = "openai"
     keeps: Annotated[tuple[Kept, ...], Field(max_length=20)] = ()
 
     @model_validator(mode="after")
     def _can_go_on(self) -> Self:
-        if self.resume and self.resume[0] != self.run[0]:
-            raise ValueError("runs one program and resumes with another: begin 'resume' like 'run'")
+        for name, words in self._others():
+            if words and words[0] != self.run[0]:
+                raise ValueError(f"runs one program and {_AGAIN[name]} another: begin '{name}' like 'run'")
+        if self.terminal_resume and not self.terminal:
+            raise ValueError("has 'terminal_resume' without 'terminal': say how it begins, too")
         if self.resume and not self.keeps:
             raise ValueError(
                 "has 'resume', and nothing to go on from: name what is kept of HOME under 'keeps'"
             )
         return self
+
+    def _others(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        return (
+            ("resume", self.resume),
+            ("terminal", self.terminal),
+            ("terminal_resume", self.terminal_resume),
+        )

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
+from boatwright import errors
 from boatwright.config.ceiling import Settings, above, refuse_cap
 from boatwright.config.policy import LimitsPolicy, NetworkPolicy, Policy
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.process import Limits
 from boatwright.values.usage import Cap
 
@@ -48,7 +50,7 @@ class Flags:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the manifests of a run ask for together (``rules.composition``). ``places`` says of each key where
-    it is written; ``budgets`` are theirs with their places, the nearest (the agent's) first.
+    it is written; ``budgets`` and ``shutdowns`` are theirs with their places, the nearest (the agent's) first.
     """
 
     model: str | None = None
@@ -57,6 +59,7 @@ class Asked:
     limits: LimitsPolicy = field(default_factory=LimitsPolicy)
     network_policy: NetworkPolicy | None = None
     allow: tuple[str, ...] = ()
+    shutdowns: tuple[tuple[CutPolicy, str], ...] = ()
     places: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, key: str) -> str:
@@ -80,6 +83,8 @@ class Effective:
     allow: tuple[str, ...]
     gate_rounds: int
     policy: Policy
+    shutdown: CutPolicy = CutPolicy.CUTOFF
+    """What becomes of its bottle when a budget is exhausted."""
     sources: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -119,6 +124,7 @@ def effective(
         allow=allow,
         gate_rounds=_rounds(settings, policy, sources),
         policy=policy,
+        shutdown=_shutdown(settings, policy, asked, sources),
         sources=sources,
     )
 
@@ -288,6 +294,29 @@ def _allows(allowed: tuple[str, ...], host: str) -> bool:
         if pattern.startswith("*.") and port == entry_port and name.lower().endswith(pattern[1:].lower()):
             return True
     return False
+
+
+def _shutdown(settings: Settings, policy: Policy, asked: Asked, sources: dict[str, str]) -> CutPolicy:
+    """The strictest that anybody asks for; a milder one than the host's is refused by name."""
+    found, sources["shutdown"] = settings.shutdown, _came(settings, "shutdown")
+    wishes = ((policy.shutdown, POLICY), *asked.shutdowns)
+    for wish, where in wishes:
+        if wish is None:
+            continue
+        if wish.strictness < settings.shutdown.strictness:
+            raise _milder(wish, settings.shutdown, where)
+        if wish.strictness > found.strictness:
+            found, sources["shutdown"] = wish, where
+    return found
+
+
+def _milder(asked: CutPolicy, host: CutPolicy, where: str) -> errors.AboveCeiling:
+    place = "" if where == POLICY else f" of {where}"
+    return errors.AboveCeiling(
+        f"'shutdown'{place} asks for {asked}; this host says {host}, and only a stricter one may be asked for",
+        subject="shutdown",
+        next_moves=("leave 'shutdown' out", "or let the operator change 'shutdown' in settings.yml"),
+    )
 
 
 def _rounds(settings: Settings, policy: Policy, sources: dict[str, str]) -> int:

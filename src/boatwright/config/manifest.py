@@ -17,6 +17,7 @@ from boatwright.config.command import Command
 from boatwright.config.policy import Block, Budget, LimitsPolicy, Line, NetworkPolicy, Pattern
 from boatwright.config.strict_yaml import Place
 from boatwright.config.units import NotEnforced
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -133,6 +134,7 @@ class AgentHead(Block):
     budget: Budget | None = None
     git: GitBlock = GitBlock()
     command: Command | None = None
+    supervise: bool = False
     color: Color | None = None
 
 
@@ -152,6 +154,7 @@ class BottleHead(Block):
     network: NetworkWish = NetworkWish()
     limits: LimitsPolicy = LimitsPolicy()
     budget: Budget | None = None
+    shutdown: CutPolicy | None = None
     environment: Annotated[dict[Variable, Words], Field(max_length=200)] = Field(default_factory=dict)
     setup: Line | None = None
     skills: Names = ()

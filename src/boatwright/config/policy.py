@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from boatwright import errors
 from boatwright.config import strict_yaml
 from boatwright.config.units import Bytes, NotEnforced, Seconds
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import ELSEWHERE, Models
 from boatwright.values.usage import Cap
 
@@ -171,6 +172,7 @@ class Policy(Block):
     proof: ProofPolicy = ProofPolicy()
     limits: LimitsPolicy = LimitsPolicy()
     budget: Budget | None = None
+    shutdown: CutPolicy | None = None
     model: Line | None = None
     agent: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")] | None = None
 

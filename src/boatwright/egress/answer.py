@@ -43,12 +43,15 @@ class Refused(Exception):
         allowed: Sequence[str] = (),
         next_moves: Sequence[str] = (),
         target: str = "",
+        exhausted: bool = False,
     ) -> None:
         super().__init__(sentence)
         self.code = code
         self.allowed = tuple(allowed)
         self.next_moves = tuple(next_moves)
         self.target = target
+        self.exhausted = exhausted
+        """Whether this call found a budget at its end: its wire is cut, and what holds its bottle is told."""
 
     @property
     def status(self) -> int:

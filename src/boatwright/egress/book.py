@@ -37,8 +37,8 @@ DEFAULT_CAPS: dict[Scope, tuple[str, Cap]] = {
 }
 """What stands where nobody set a cap; both hard."""
 
-DAILY = frozenset({Scope.AGENT, Scope.REPOSITORY, Scope.HOST})
-"""Scopes that outlive a day: these may have a cap per day as well."""
+DAILY = frozenset(Scope) - {Scope.EXECUTION}
+"""Scopes that may have a cap per day as well: an execution has one, for all its time."""
 
 LARGEST_BATCH = 1_000
 """Operations in one transaction; ids of usage rows are the head's version times 4,096, and a number below

@@ -11,7 +11,7 @@ from boatwright.values.usage import Usage
 
 
 class Payer(NamedTuple):
-    """Who pays for a call: one key per scope, empty where there is none."""
+    """Who pays for a call: one key per scope, empty where there is none; several parents with spaces between."""
 
     execution: str
     repository: str = ""
@@ -23,7 +23,7 @@ class Payer(NamedTuple):
         named = [
             (Scope.AGENT, self.agent),
             (Scope.BOTTLE, self.bottle),
-            (Scope.PARENT, self.parent),
+            *((Scope.PARENT, each) for each in self.parent.split()),
             (Scope.EXECUTION, self.execution),
             (Scope.REPOSITORY, self.repository),
         ]

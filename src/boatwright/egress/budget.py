@@ -169,7 +169,7 @@ class Budgets:
         scope = _scope(scope)
         daily = scope is Scope.HOST if daily is None else daily
         if daily and scope not in book.DAILY:
-            raise errors.BadInput(f"a cap per day fits an agent, a repository or the host, not one {scope}")
+            raise errors.BadInput(f"an {scope} has one cap for all its time, and none per day")
         values = {
             "scope": scope.value,
             "key": key,

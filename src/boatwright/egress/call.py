@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass
 
 import h11
 
 from boatwright.egress import meter
 from boatwright.egress.answer import Refused
 from boatwright.egress.booking import Outcome
-from boatwright.egress.detour import Via
 from boatwright.egress.meter import protocol as protocol_module
 from boatwright.egress.meter.protocol import Body, Reading
 from boatwright.egress.meter.protocol import Protocol as Metered
-from boatwright.egress.spec import Upstream, WireSpec
-from boatwright.egress.upstream import Origin, origin
+from boatwright.egress.spec import Upstream
+from boatwright.egress.upstream import Origin
 from boatwright.rules import pricing
 from boatwright.rules.bound import Bound
 from boatwright.rules.budget import Need
@@ -119,20 +117,6 @@ def _account(token: str) -> tuple[tuple[str, str], ...]:
     except (ValueError, LookupError, TypeError):
         return ()
     return (("chatgpt-account-id", account),) if isinstance(account, str) else ()
-
-
-class Leads(Protocol):
-    """Who knows the way out of this host's network."""
-
-    async def detour(self, wire: WireSpec, host: str) -> Via | None: ...
-
-
-async def destination(house: Leads, wire: WireSpec, upstream: Upstream) -> Origin:
-    """Where a call of this wire goes, and by which way."""
-    where = origin(upstream)
-    if where.away and (way := await house.detour(wire, where.host)) is not None:
-        return replace(where, via=way)
-    return where
 
 
 def passed(request: h11.Request, metered: Metered) -> tuple[tuple[str, str], ...]:

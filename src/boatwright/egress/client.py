@@ -24,6 +24,7 @@ from boatwright.config import release
 from boatwright.config.paths import StateDir
 from boatwright.egress import control, keys, registries, wires
 from boatwright.egress.budget import Budgets
+from boatwright.egress.cuts import Cuts
 from boatwright.egress.detour import DETOUR
 from boatwright.egress.registries import Registries
 from boatwright.egress.spec import Detour, Upstream, WireSpec, to_json
@@ -148,6 +149,8 @@ class WireClient:
     async def open(self, spec: WireSpec) -> Path:
         """Open a wire, or say again what it is; returns the directory that holds its socket.
 
+        One that was cut stays so: only a raise, or going on, lifts a cut.
+
         Keys that only this client can resolve, such as ``env:``, are handed over; ``errors.Parked`` (code
         ``credential``) names the one that cannot be had. ``registry_only`` adds this host's registries.
         """
@@ -168,7 +171,7 @@ class WireClient:
             await asyncio.to_thread(rows.forget, wire)
 
     async def cut(self, wire: str) -> None:
-        """Cut a wire: calls under way end and are charged, new ones are refused until it is opened again."""
+        """Cut a wire: calls under way end and are charged; no wire of its account carries a call until that is lifted."""
         await self._order({"do": "cut", "id": wire})
 
     async def status(self) -> dict[str, Any]:
@@ -201,6 +204,10 @@ class WireClient:
                 self._state.create()
                 self._budgets = Budgets.open(self._state.budgets_url)
             return self._budgets
+
+    def cuts(self) -> Cuts:
+        """Which accounts are cut: to cut one, to see what is to be done about it, to lift it."""
+        return Cuts(self.budgets().database)
 
     def registries(self) -> Registries:
         """This host's package registries, asked once. Blocks for a few seconds the first time."""

@@ -17,7 +17,7 @@ from boatwright.egress.answer import Refused
 from boatwright.egress.inbound import Inbound
 from boatwright.egress.meter import protocol as protocol_module
 from boatwright.egress.spec import Upstream, WireSpec
-from boatwright.egress.upstream import Cut, Link, NoAnswer, Pool, Unreachable
+from boatwright.egress.upstream import Cut, Link, NoAnswer, Pool, Unreachable, Ways, reached
 from boatwright.rules.bound import Refusal as Unbounded
 
 BYTES_A_TOKEN = 3
@@ -25,7 +25,7 @@ SECONDS = 15.0
 ANSWER_BYTES = 64 * 1024
 
 
-class House(call.Leads, Protocol):
+class House(Ways, Protocol):
     """What counting needs of the proxy."""
 
     pool: Pool
@@ -73,7 +73,7 @@ class Counting:
         self, wire: WireSpec, upstream: Upstream, request: h11.Request, raw: bytes, side: str
     ) -> dict[str, object]:
         metered, key = meter.of_side(side)[0], await self._house.key(wire, upstream)
-        where = await call.destination(self._house, wire, upstream)
+        where = await reached(self._house, wire, upstream)
         target = where.target(request.target.decode("ascii").partition("?")[0])
         head = call.headers(metered, upstream, call.passed(request, metered), where, key, len(raw))
         link = await self._house.pool.take(where, fresh=True)

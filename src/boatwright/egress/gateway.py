@@ -25,7 +25,6 @@ from boatwright.egress.answer import Refused
 from boatwright.egress.booking import Reserve
 from boatwright.egress.call import Call
 from boatwright.egress.counting import Counting
-from boatwright.egress.detour import Via
 from boatwright.egress.hold import Hold, Office
 from boatwright.egress.inbound import Inbound
 from boatwright.egress.keys import Keys
@@ -35,13 +34,24 @@ from boatwright.egress.meter.protocol import Protocol as Metered
 from boatwright.egress.relay import Answer, Relay
 from boatwright.egress.spec import LOGINS, Upstream, WireSpec
 from boatwright.egress.tapes import Tapes
-from boatwright.egress.upstream import Cut, Link, NoAnswer, NotSent, Origin, Pool, Unreachable, origin
+from boatwright.egress.upstream import (
+    Cut,
+    Link,
+    NoAnswer,
+    NotSent,
+    Origin,
+    Pool,
+    Unreachable,
+    Ways,
+    origin,
+    reached,
+)
 from boatwright.rules.bound import Refusal as Unbounded
 from boatwright.rules.pricing import Price
 from boatwright.values.clock import Ids
 
 
-class House(Office, Protocol):
+class House(Office, Ways, Protocol):
     """What the lane needs of the proxy."""
 
     ids: Ids
@@ -53,10 +63,6 @@ class House(Office, Protocol):
 
     async def key(self, wire: WireSpec, upstream: Upstream) -> str | None:
         """The key to add; None when the upstream wants none; ``Refused`` while it is not here."""
-        ...
-
-    async def detour(self, wire: WireSpec, host: str) -> Via | None:
-        """The company's proxy that leads to ``host``; None: straight. ``Refused`` while its credential is not here."""
         ...
 
     async def check_frozen(self, provider: str, model: str) -> None:
@@ -174,7 +180,7 @@ class Gateway:
         """
         await self._house.check_frozen(wire.pricing(call.protocol.side), call.bound.model)
         key = await self._house.key(wire, call.upstream)
-        where = await call_module.destination(self._house, wire, call.upstream)
+        where = await reached(self._house, wire, call.upstream)
         started = self._house.clock.monotonic()
         async with Hold(self._house, self._reserve(wire, call)) as hold:
             tape = self._house.tapes.begin(wire, call.target, call.raw, key)

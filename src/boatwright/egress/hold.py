@@ -94,4 +94,6 @@ def _refused(short: Short) -> Refused:
     code = "price" if short.kind == "price" else "budget"
     priced = ("price it in settings.yml: models: {prices: {'PROVIDER:MODEL': {input: 3, output: 15}}}",)
     moves = rule.remedies(short) if code == "budget" else priced
-    return Refused(code, rule.sentence(short), next_moves=moves, target=short.kind)
+    return Refused(
+        code, rule.sentence(short), next_moves=moves, target=short.kind, exhausted=rule.exhausted(short)
+    )

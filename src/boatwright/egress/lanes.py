@@ -14,6 +14,7 @@ from boatwright import errors
 from boatwright.egress import gateway, services, tunnel
 from boatwright.egress.answer import Refused
 from boatwright.egress.booking import Denied
+from boatwright.egress.cuts import Cut
 from boatwright.egress.gateway import Gateway
 from boatwright.egress.inbound import Gone, Inbound
 from boatwright.egress.listener import Wire
@@ -25,6 +26,17 @@ class House(gateway.House, tunnel.House, services.House, Protocol):
     """What the lanes need of the proxy."""
 
     place: str
+
+    async def exhausted(self, wire: Wire, sentence: str) -> None:
+        """A budget is at its end: cut every wire of its account, durably, before the client hears of it."""
+        ...
+
+    async def still_cut(self, wire: Wire) -> Cut | None:
+        """The cut that stands for a wire that was cut; None when it has been lifted."""
+        ...
+
+
+CUT_MOVES = ("boatwright budget raise EXECUTION 5usd", "boatwright resume EXECUTION")
 
 
 class Lanes:
@@ -56,12 +68,13 @@ class Lanes:
             request = await client.request()
             if request is None:
                 return False
-            if wire.is_cut:
-                moves = ("boatwright budget raise EXECUTION 5usd", "boatwright resume EXECUTION")
-                raise Refused("cut", "this wire has been cut", next_moves=moves, target="wire")
+            if wire.is_cut and (cut := await self._house.still_cut(wire)) is not None:
+                raise Refused("cut", cut.sentence, next_moves=CUT_MOVES, target="wire")
             await self._dispatch(wire, request, client)
         except Refused as refused:
             self._deny(wire, refused)
+            if refused.exhausted:
+                await self._house.exhausted(wire, str(refused))
             await _refuse(client, refused)
         except errors.StoreUnavailable as error:
             self._house.note("store", wire=wire.spec.id, sentence=str(error))

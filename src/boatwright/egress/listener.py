@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 
 from boatwright.config.secrets import Secret
+from boatwright.egress.cuts import Cut
 from boatwright.egress.spec import WireSpec
 
 MOST_CONNECTIONS = 512
@@ -22,7 +23,8 @@ class Wire:
     def __init__(self, spec: WireSpec) -> None:
         self.spec = spec
         self.keys: dict[str, Secret] = {}
-        self.is_cut = False
+        self.cut_by: Cut | None = None
+        """Why nothing is carried; the row decides, this is what was last read of it."""
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._targets: set[str] = set()
@@ -46,16 +48,19 @@ class Wire:
         self._server = await asyncio.start_unix_server(accept, sock=listener)
 
     def hand_over(self, spec: WireSpec, keys: Mapping[str, str]) -> None:
-        """What a worker says anew about an open wire: its spec, its keys; a cut wire is open again."""
+        """What a worker says anew about an open wire: its spec, its keys."""
         self.spec = spec
         self.keys |= {protocol: Secret(key) for protocol, key in keys.items()}
-        self.is_cut = False
 
     def deafen(self) -> None:
         """Take no new connection."""
         if self._server is not None:
             self._server.close()
             self._server = None
+
+    @property
+    def is_cut(self) -> bool:
+        return self.cut_by is not None
 
     async def cut(self) -> None:
         """End every connection now; what their calls held is charged."""

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from boatwright import errors
+from boatwright import crash, errors
 from boatwright.config.paths import StateDir
 from boatwright.config.secrets import Secret
 from boatwright.egress import control, gateway, sockets, tunnel, wires
@@ -21,6 +21,7 @@ from boatwright.egress import spec as spec_module
 from boatwright.egress.answer import Refused
 from boatwright.egress.booking import Result, Settle
 from boatwright.egress.budget import Budgets
+from boatwright.egress.cuts import Cut, Cuts
 from boatwright.egress.detour import DETOUR, Via, via
 from boatwright.egress.journal import Journal
 from boatwright.egress.keys import Keys
@@ -32,7 +33,10 @@ from boatwright.egress.tapes import Tapes
 from boatwright.egress.upstream import Pool
 from boatwright.egress.wires import Wires
 from boatwright.rules import destinations
+from boatwright.rules.cutting import Order
+from boatwright.rules.cutting import sentence as cut_sentence
 from boatwright.values.clock import Clock, Ids
+from boatwright.values.cutting import Cause, CutPolicy
 
 DRAIN_SECONDS = 60.0
 SWEEP_SECONDS = 5.0
@@ -67,6 +71,7 @@ class Proxy:
         self.place = wires.place(state)
         self.owner = f"{self.place}/{ids.token()}"
         self._rows = Wires(budgets.database, self.place)
+        self._cuts = Cuts(budgets.database)
         self.journal = Journal(budgets)
         self.pool = Pool()
         self.keys = Keys(clock)
@@ -106,7 +111,7 @@ class Proxy:
         await asyncio.to_thread(self._charge_the_dead)
         self._frozen = set(await asyncio.to_thread(self._budgets.frozen))
         for spec in await asyncio.to_thread(self._rows.all):
-            await self._listen(Wire(spec))
+            await self._listen(await self._wire(spec))
         listener = sockets.listen(self._state.run, control.SOCKET, mode=0o600)
         self._control = await asyncio.start_unix_server(self._worker, sock=listener, limit=control.LONGEST)
         self.note("started", release=self._release, wires=len(self._wires), pid=os.getpid())
@@ -187,8 +192,9 @@ class Proxy:
         await asyncio.to_thread(self._rows.save, spec, self.clock.now())
         wire = self._wires.get(spec.id)
         if wire is None:
-            wire = Wire(spec)
+            wire = await self._wire(spec)
             await self._listen(wire)
+        await self.still_cut(wire)
         wire.hand_over(spec, dict(request.get("keys", {})))
         self.note("opened", wire=spec.id, execution=spec.execution, network=spec.network)
         return {}
@@ -209,10 +215,11 @@ class Proxy:
     async def _cut(self, request: control.Request) -> control.Answer:
         wire = self._wires.get(str(request["id"]))
         if wire is not None:
-            wire.is_cut = True
+            spec = wire.spec
+            order = Order(CutPolicy.CUTOFF, Cause.COMMAND, cut_sentence(spec.execution))
+            wire.cut_by = await self._cut_account(spec, order)
             await wire.cut()
             await self._booked()
-            self.note("cut", wire=wire.spec.id)
         return {}
 
     async def _status(self, _: control.Request) -> control.Answer:
@@ -294,6 +301,32 @@ class Proxy:
     def _handed(self, wire: WireSpec, name: str) -> Secret | None:
         held = self._wires.get(wire.id)
         return held.keys.get(name) if held else None
+
+    async def _wire(self, spec: WireSpec) -> Wire:
+        """A wire as it comes to life: cut, where its account is."""
+        wire = Wire(spec)
+        wire.cut_by = await asyncio.to_thread(self._cuts.of, spec.execution)
+        return wire
+
+    async def exhausted(self, wire: Wire, sentence: str) -> None:
+        """Calls under way run out: they are paid for. No other is carried, on no wire of the account."""
+        spec = wire.spec
+        order = Order(CutPolicy(spec.shutdown), Cause.EXHAUSTED, sentence)
+        cut = await self._cut_account(spec, order)
+        crash.point("cut.written")
+        for each in self._wires.values():
+            if each.spec.execution == spec.execution:
+                each.cut_by = cut
+
+    async def _cut_account(self, spec: WireSpec, order: Order) -> Cut:
+        now = self.clock.now()
+        cut = await asyncio.to_thread(self._cuts.write, spec.execution, order, at=now, wire=spec.id)
+        self.note("cut", wire=spec.id, execution=spec.execution, policy=cut.policy, cause=cut.cause)
+        return cut
+
+    async def still_cut(self, wire: Wire) -> Cut | None:
+        wire.cut_by = await asyncio.to_thread(self._cuts.of, wire.spec.execution)
+        return wire.cut_by
 
     async def check_frozen(self, provider: str, model: str) -> None:
         if (provider, model) not in self._frozen:

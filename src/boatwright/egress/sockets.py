@@ -34,6 +34,20 @@ def listen(directory: Path, name: str, *, mode: int) -> socket.socket:
     return listener
 
 
+def connect(directory: Path, name: str) -> socket.socket:
+    """Connected to ``directory/name``, blocking. Raises what ``connect`` does where nobody listens."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    folder = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        connection.connect(f"/proc/self/fd/{folder}/{name}")
+    except BaseException:
+        connection.close()
+        raise
+    finally:
+        os.close(folder)
+    return connection
+
+
 def remove(directory: Path, name: str) -> None:
     try:
         folder = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -10,6 +10,7 @@ from typing import Any
 
 from boatwright import errors
 from boatwright.egress.booking import Payer
+from boatwright.values.cutting import CutPolicy
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
@@ -83,6 +84,9 @@ class WireSpec:
     the next when the one before is overloaded, limited or away. ``exact_counts``: a client that asks how many
     tokens a request would take gets the provider's figure, not our estimate. ``services`` are reached by name.
     ``taped``: what models are asked and answer is recorded.
+    ``parent`` are the bottles its bottle extends, by the keys of their budgets with spaces between, the nearest first.
+    ``shutdown`` is what becomes of the bottle when a budget is exhausted. ``bottle_account`` is the key of the bottle's
+    own budget where that is not its name.
     """
 
     id: str
@@ -101,6 +105,8 @@ class WireSpec:
     prices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     allow_fields: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
+    shutdown: str = CutPolicy.CUTOFF.value
+    bottle_account: str = ""
     exact_counts: bool = False
     detour: Detour | None = None
     taped: bool = False
@@ -115,7 +121,8 @@ class WireSpec:
 
     @property
     def payer(self) -> Payer:
-        return Payer(self.execution, self.repository, self.agent, self.bottle, self.parent)
+        bottle = self.bottle_account or self.bottle
+        return Payer(self.execution, self.repository, self.agent, bottle, self.parent)
 
     def upstream(self, protocol: str) -> Upstream | None:
         return next((one for one in self.upstreams if one.protocol == protocol), None)

@@ -112,6 +112,15 @@ wires = Table(
 database.
 """
 
+cuts = Table(
+    "wire_cuts",
+    metadata,
+    Column("account", Text, primary_key=True),
+    *(_text(name) for name in ("policy", "cause", "sentence", "wire", "by", "at")),
+    Column("done", Boolean, nullable=False),
+)
+"""Accounts whose calls are cut. A row stays until a budget is raised, or work goes on that it was carried out for."""
+
 denials = Table(
     "wire_denials",
     metadata,

@@ -15,7 +15,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -320,14 +320,13 @@ def kept(root: Path) -> list[Kept]:
     return sorted(found, key=lambda each: each.written)
 
 
-def prune(root: Path, before: datetime, *, keep: Collection[str], dry_run: bool) -> tuple[int, int]:
-    """Remove the tapes of executions not in ``keep`` that were written to last before ``before``; how many
-    executions, how many bytes.
-    """
-    gone = [each for each in kept(root) if each.written < before and each.execution not in keep]
-    for each in () if dry_run else gone:
-        for path in (root / each.execution).glob(f"*{SUFFIX}"):
-            path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # something else lies there: it is not ours
-            (root / each.execution).rmdir()
-    return len(gone), sum(each.bytes for each in gone)
+def remove(folder: Path, before: datetime) -> bool:
+    """Remove the tapes of one execution unless they were written to since ``before``; whether they went."""
+    paths = list(folder.glob(f"*{SUFFIX}"))
+    if any(each.stat().st_mtime >= before.timestamp() for each in paths):
+        return False
+    for path in paths:
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # something else lies there: it is not ours
+        folder.rmdir()
+    return bool(paths)

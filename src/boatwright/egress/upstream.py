@@ -13,9 +13,10 @@ import os
 import select
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from boatwright import errors
@@ -23,7 +24,7 @@ from boatwright.egress import detour, http1, sockets
 from boatwright.egress.chunks import Broken, Chunks
 from boatwright.egress.detour import NoWay, Via
 from boatwright.egress.http1 import Head
-from boatwright.egress.spec import CODEX_PATH, COMPATIBLE, Upstream
+from boatwright.egress.spec import CODEX_PATH, COMPATIBLE, Upstream, WireSpec
 
 CONNECT_SECONDS = 15.0
 ANSWER_SECONDS = 600.0
@@ -98,6 +99,20 @@ def origin(upstream: Upstream) -> Origin:
     if not host or parts.username or parts.query or parts.fragment or not (parts.scheme == "https" or plain):
         raise _bad(upstream)
     return Origin(host, port or (80 if plain else 443), not plain, prefix=parts.path.rstrip("/"))
+
+
+class Ways(Protocol):
+    """Who knows which way out of this host's network leads where."""
+
+    async def detour(self, wire: WireSpec, host: str) -> Via | None:
+        """The company's proxy that leads to ``host``; None: straight. ``Refused`` while its credential is not here."""
+
+
+async def reached(ways: Ways, wire: WireSpec, upstream: Upstream) -> Origin:
+    """The origin of an upstream, by the way a wire takes to it."""
+    where = origin(upstream)
+    way = await ways.detour(wire, where.host) if where.away else None
+    return replace(where, via=way) if way else where
 
 
 def _loopback(host: str) -> bool:

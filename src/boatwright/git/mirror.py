@@ -9,10 +9,11 @@ The source is only ever fetched from and pushed to. Refs are ours alone, under `
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,6 +84,9 @@ class Mirror(Packs):
                 f"{repository_id[:80]!r} is not a repository id.", subject=repository_id[:80]
             )
         mirror = cls(state.mirrors / f"{repository_id}.git", source)
+        if mirror.path.exists():
+            with contextlib.suppress(FileNotFoundError):  # a sweep took it away: it is made anew below
+                os.utime(used(mirror.path))  # a sweep leaves it to whoever is about to name it
         if mirror.path.exists():
             mirror.sweep()
         else:
@@ -303,6 +307,31 @@ _FETCH = (
     "--refmap=",
     "--no-show-forced-updates",
 )
+
+
+def used(path: Path) -> Path:
+    """The file whose time is when a mirror was opened last: git writes it once, and a directory's time is anybody's."""
+    return path / "HEAD"
+
+
+def remove(path: Path, may_go: Callable[[Path], bool]) -> bool:
+    """Take a mirror away that nobody uses: ``may_go`` is asked under its lock, and again once it is out of the way.
+    Says whether it went.
+    """
+    gone = path.with_name(f".gone-{path.name}")
+    shutil.rmtree(gone, ignore_errors=True)  # what a kill left of another time
+    try:
+        with Mirror(path).lock():
+            if not may_go(path):
+                return False
+            path.rename(gone)
+    except FileNotFoundError:
+        return False
+    if not may_go(gone) and not path.exists():  # somebody opened it in that moment
+        gone.rename(path)
+        return False
+    shutil.rmtree(gone, ignore_errors=True)
+    return True
 
 
 def _make(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Caps people set by hand, and cutting: what may be spent by whom, within the host's ceiling."""
+"""Caps people set by hand: what may be spent by whom, within the host's ceiling."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from pathlib import Path
 
 from boatwright import errors
 from boatwright.agents import registry
+from boatwright.config.manifest import refuse_name
 from boatwright.egress.budget import Standing
 from boatwright.intake import commands, request
-from boatwright.rules import labels, naming
+from boatwright.intake.solo import records
+from boatwright.rules import naming
+from boatwright.stages import bottles
 from boatwright.stages.house import House
-from boatwright.values.execution import ExecutionView
 from boatwright.values.state import FINISHED
 from boatwright.values.usage import Cap
 from boatwright.workflows.engine import Engine
-
-NOTHING = Cap.parse("0usd,0tok")
-"""The cap of what has been cut: no call fits under it, whoever opens a wire again."""
 
 
 class Scope(StrEnum):
     """Whose cap a person may set. The host's day and the agents' days stand in settings.yml."""
 
     EXECUTION = "execution"
+    PARENT = "parent"
     BOTTLE = "bottle"
     AGENT = "agent"
     REPOSITORY = "repository"
@@ -63,7 +63,7 @@ async def set_cap(house: House, engine: Engine, wish: Wish, *, by: str) -> str:
         hard=wish.hard,
         daily=wish.per is Per.DAY,
     )
-    return name
+    return wish.name if wish.scope is Scope.BOTTLE else name
 
 
 async def _of_execution(house: House, engine: Engine, wish: Wish, *, by: str) -> str:
@@ -99,10 +99,9 @@ def _known(house: House, wish: Wish) -> str:
         registry.provider(wish.name)
         return wish.name
     if wish.scope is Scope.BOTTLE:
-        if wish.name.startswith("ex-"):
-            house.ledger.executions.find(wish.name.removesuffix("-agent"))
-        else:
-            labels.refuse(wish.name)
+        return _bottle(house, wish.name)
+    if wish.scope is Scope.PARENT:
+        refuse_name("a bottle", wish.name.rpartition("/")[2])
         return wish.name
     if "://" in wish.name or Path(wish.name).expanduser().is_dir():
         return naming.repository_id(request.resolve_source(wish.name))
@@ -115,53 +114,19 @@ def _known(house: House, wish: Wish) -> str:
     return wish.name
 
 
+def _bottle(house: House, name: str) -> str:
+    """The key of a bottle's own budget: an execution's by its slug, any other's by the account of its record."""
+    if name.startswith("ex-"):
+        view = house.ledger.executions.find(name.removesuffix("-agent"))
+        return bottles.slug_of(view.id)
+    return records(house).get(name).account
+
+
 def standings(house: House) -> Sequence[Standing]:
     """Every cap as it stands, but for executions that are over."""
     over = {view.id for view in house.ledger.executions.list(states=tuple(FINISHED), limit=commands.EVERY)}
+    gone = over | {bottles.slug_of(each) for each in over}
     every = house.wire.budgets().standings()
-    return [each for each in every if each.scope != Scope.EXECUTION or each.key not in over]
-
-
-# --- cutting ---
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """What was cut: the account, how many open wires, and its execution where it is one."""
-
-    account: str
-    wires: int
-    view: ExecutionView | None
-
-
-async def cut(house: House, named: str) -> Cut:
-    """From now on no model call of it is carried, on any wire, until its budget is raised; calls under way end."""
-    open_ = (await house.wire.status())["wires"]
-    account, view = await asyncio.to_thread(_account, house, named, open_)
-    if view is not None and view.state in FINISHED:
-        raise errors.Conflict(
-            f"{view.id} is {view.state.lower()}: it calls nobody any more",
-            subject=view.id,
-            next_moves=(f"boatwright wire show {view.id}",),
-        )
-    await asyncio.to_thread(house.wire.budgets().set_cap, "execution", account, NOTHING, hard=True)
-    mine = [each["id"] for each in open_ if each["execution"] == account]
-    for wire in mine:
-        await house.wire.cut(wire)
-    return Cut(account, len(mine), view)
-
-
-def _account(house: House, named: str, wires: Sequence[dict[str, str]]) -> tuple[str, ExecutionView | None]:
-    """Whose calls are meant: an execution by the start of its id, or the bottle with a wire of that name."""
-    try:
-        view = house.ledger.executions.find(named.removesuffix("-agent"))
-    except errors.NotFound:
-        for each in wires:
-            if each.get("bottle") == named:
-                return each["execution"], None
-        raise errors.NotFound(
-            f"there is no execution {named!r}, and no bottle of that name has an open wire",
-            subject=named,
-            next_moves=("boatwright status", "boatwright bottle list"),
-        ) from None
-    return view.id, view
+    return [
+        each for each in every if each.scope not in {Scope.EXECUTION, Scope.BOTTLE} or each.key not in gone
+    ]

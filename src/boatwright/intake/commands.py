@@ -178,6 +178,7 @@ async def raise_budget(house: House, engine: Engine, execution: str, *, budget: 
     # A cap of before the ceiling had both units gets the missing one from there.
     budget = narrowed(narrowed(house.settings.budget.execution, view.budget), budget)
     await asyncio.to_thread(house.wire.budgets().set_cap, "execution", execution, budget, hard=True)
+    await asyncio.to_thread(house.wire.cuts().lift, execution)
     await asyncio.to_thread(
         engine.note,
         execution,

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 from boatwright import errors
 from boatwright.intake import commands
-from boatwright.stages import metering
+from boatwright.stages import metering, solo_cut
 from boatwright.stages.house import House
 from boatwright.values.state import FINISHED, State
 from boatwright.workflows.engine import Engine
@@ -24,6 +24,8 @@ async def once(house: House, engine: Engine) -> int:
     for view in await asyncio.to_thread(house.ledger.executions.list, states=live, limit=commands.EVERY):
         with suppress(errors.BoatwrightError):  # its row is in dispute; the others are not
             new += await metering.import_usage(house, view.id)
+    with suppress(errors.BoatwrightError):
+        new += await solo_cut.finish_all(house)
     return new
 
 

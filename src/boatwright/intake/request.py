@@ -82,7 +82,7 @@ async def look(house: House, ask: Ask) -> tuple[FeatureRequested, tuple[str, ...
     models = choose_model(house, effective.model, agent)
     await _refuse_script(house, models.main)
     login = logins.check(house, composed.provider, models.main, effective.budget)
-    working.refuse_unheld(agent, effective.policy)
+    working.refuse_unheld(agent, composed)
     await asyncio.to_thread(agent.fit, working.host(house))
     request = FeatureRequested(
         repository=repository,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,15 +15,17 @@ from typing import get_args
 from boatwright import errors
 from boatwright.agents import registry
 from boatwright.agents.protocol import Host, Provider
+from boatwright.bottle.terminal import Terminal
 from boatwright.config.effective import ENVIRONMENT, FLAG, Flags
 from boatwright.config.manifest import Color
 from boatwright.config.paths import StateDir
+from boatwright.config.shelf import Shelf
 from boatwright.git import worktree
 from boatwright.git.mirror import Mirror
 from boatwright.git.remote import Remote
 from boatwright.intake import logins, request
 from boatwright.rules import labels, naming
-from boatwright.stages import ground, solo, solo_log, working
+from boatwright.stages import cutting, ground, manifests, solo, solo_cut, solo_log, working
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.stages.logins import of_program
@@ -52,6 +55,8 @@ class Ask:
     budget: str | None = None
     model: str | None = None
     copy_cwd: bool = False
+    terminal: bool = False
+    """Whether it works at a terminal, with no prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,13 @@ class Wanted:
     @property
     def network(self) -> str:
         return str(self.here.effective.network)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with anything that was shown: what is begun must be what somebody said yes to."""
+        leaves = [f"{leaf.name}={leaf.value}" for leaf in self.here.composed.leaves()]
+        said = "\0".join([self.label, self.draft.model_dump_json(exclude={"created"}), *leaves])
+        return hashlib.sha256(said.encode()).hexdigest()
 
 
 def records(house: House) -> Records:
@@ -84,8 +96,8 @@ def refuse_backend(name: str | None) -> None:
 async def look(house: House, ask: Ask, *, dry: bool = False) -> Wanted:
     """What would be begun. ``dry``: what must be fetched or copied to see it goes away again."""
     _refuse_words(ask)
-    with _scratch() if dry else contextlib.nullcontext(house.state) as place:
-        repository, mirror, commit = await asyncio.to_thread(_repository, ask, place)
+    with scratch() if dry else contextlib.nullcontext(house.state) as place:
+        repository, mirror, commit = await asyncio.to_thread(_repository, ask.cwd, place, ask.copy_cwd)
         flags = Flags(model=ask.model, agent=ask.agent, bottles=ask.bottles, budget=ask.budget)
         here = await ground.untested(
             house, mirror, commit, flags, files=ask.copy_cwd, environment=house.environment
@@ -93,13 +105,15 @@ async def look(house: House, ask: Ask, *, dry: bool = False) -> Wanted:
         held = here.effective
         request.refuse_empty(held.budget, ask.budget)
         agent, models, login = _chosen(house, here)
+        if ask.terminal:
+            solo.refuse_no_screen(agent)
         await asyncio.to_thread(agent.fit, _host(house, place))
     draft = Solo(
         slug="", account="", agent=here.composed.agent, provider=here.composed.provider, bottles=ask.bottles,
         model=str(models), budget=held.budget, color=ask.color or here.composed.color, repository=repository,
         source=mirror.source if mirror else "", commit=commit, copied=ask.copy_cwd,
         setup_command=here.setup_line if held.sources["setup_command"] in {FLAG, ENVIRONMENT} else None,
-        created=house.clock.now(),
+        created=house.clock.now(), terminal=ask.terminal,
     )  # fmt: skip
     label = ask.label or here.composed.agent
     labels.refuse(label)
@@ -107,10 +121,20 @@ async def look(house: House, ask: Ask, *, dry: bool = False) -> Wanted:
     return Wanted(draft, label, here, (*left_out, *here.composed.notices, *login))
 
 
+async def look_again(house: House, slug: str) -> Wanted:
+    """What a bottle that is there would go on with, by today's manifests and ceiling. Nothing is written."""
+    record = records(house).get(slug)
+    mirror = await asyncio.to_thread(solo.mirror_of, house, record)
+    here = await ground.untested(house, mirror, record.commit, solo.flags(record), files=record.copied)
+    solo.refuse_no_screen(registry.provider(record.provider, here.composed.manifest))
+    again = record.model_copy(update={"terminal": True})
+    return Wanted(again, slug, here, here.composed.notices)
+
+
 def _chosen(house: House, here: Ground) -> tuple[Provider, Models, tuple[str, ...]]:
     """Who works, asking which models, and what is to be said of the login they are asked with."""
     agent = registry.provider(here.composed.provider, here.composed.manifest)
-    working.refuse_unheld(agent, here.policy)
+    working.refuse_unheld(agent, here.composed)
     models = request.choose_model(house, here.effective.model, agent)
     login = of_program(house, here.composed.provider, models.main)
     said = (logins.said(house, here.composed.provider, login, here.effective.budget),) if login else ()
@@ -118,8 +142,9 @@ def _chosen(house: House, here: Ground) -> tuple[Provider, Models, tuple[str, ..
 
 
 async def start(
-    house: House, wanted: Wanted, prompt: str, *, say: Say, begun: Callable[[Solo], None]
-) -> Solo:
+    house: House, wanted: Wanted, prompt: str, *, say: Say, begun: Callable[[Solo], None],
+    terminal: Terminal | None = None,
+) -> Solo:  # fmt: skip
     """Begin, and work until the agent ends. What fails before the agent begins leaves nothing behind."""
     known = records(house)
     made = await asyncio.to_thread(known.claim, wanted.label, lambda slug: _named(house, wanted.draft, slug))
@@ -127,7 +152,7 @@ async def start(
     with hold:
         try:
             await asyncio.to_thread(_set_cap, house, record)
-            return await _work(house, hold, record, prompt, say, begun)
+            return await _work(house, hold, record, prompt, say, begun, terminal)
         except BaseException:
             if known.get(record.slug).state is SoloState.STARTING:
                 await asyncio.shield(asyncio.ensure_future(solo.destroy(house, record)))
@@ -142,9 +167,11 @@ async def resume(
     budget: str | None = None,
     say: Say,
     begun: Callable[[Solo], None],
+    terminal: Terminal | None = None,
 ) -> Solo:
     """Go on with the agent's own session: in the same directories, or after a freeze in a new bottle."""
-    refuse_prompt(prompt)
+    if terminal is None:
+        refuse_prompt(prompt)
     known = records(house)
     known.get(slug)
     with await asyncio.to_thread(known.hold, slug) as hold:
@@ -154,24 +181,40 @@ async def resume(
             request.refuse_empty(cap, budget)
             record = await asyncio.to_thread(known.write, record.model_copy(update={"budget": cap}))
             await asyncio.to_thread(_set_cap, house, record)
-        return await _work(house, hold, record, prompt, say, begun)
+            await asyncio.to_thread(house.wire.cuts().lift, record.account)
+        record = await solo_cut.finish(house, record)  # what a kill left half done
+        await _refuse_cut(house, record)
+        return await _work(house, hold, record, prompt, say, begun, terminal)
 
 
 async def _work(
-    house: House, hold: Hold, record: Solo, prompt: str, say: Say, begun: Callable[[Solo], None]
-) -> Solo:
+    house: House, hold: Hold, record: Solo, prompt: str, say: Say, begun: Callable[[Solo], None],
+    terminal: Terminal | None,
+) -> Solo:  # fmt: skip
     await asyncio.to_thread(request.set_host_cap, house)
     with solo_log.kept(records(house).log(record.slug), say) as tell:
 
         def begins(now: Solo) -> None:
             begun(now)
-            tell(_heading(house, now, prompt))
+            tell(_heading(house, now, "at a terminal" if terminal else prompt))
 
         try:
-            return await solo.work(house, hold, record, prompt, say=tell, begun=begins)
+            ended = await solo.work(house, hold, record, prompt, say=tell, begun=begins, terminal=terminal)
         except errors.BoatwrightError as error:  # raised deep inside, where executions are all there is
             error.next_moves = tuple(move for move in error.next_moves if "EXECUTION" not in move)
             raise
+        return await solo_cut.finish(house, ended)
+
+
+async def _refuse_cut(house: House, record: Solo) -> None:
+    """What a person cut goes on after a raise alone; an empty budget is asked again."""
+    cut = await cutting.go_on(house, record.account)
+    if cut is not None:
+        raise errors.BudgetExhausted(
+            cut.sentence,
+            subject=record.slug,
+            next_moves=(f"boatwright budget raise {record.slug} 5usd",),
+        )
 
 
 async def freeze(house: House, slug: str) -> Solo:
@@ -207,7 +250,8 @@ def refuse_prompt(prompt: str) -> None:
 
 
 def _refuse_words(ask: Ask) -> None:
-    refuse_prompt(ask.prompt)
+    if not ask.terminal:
+        refuse_prompt(ask.prompt)
     if ask.label is not None:
         labels.refuse(ask.label)
     colors = get_args(Color)
@@ -223,12 +267,18 @@ def _refuse_words(ask: Ask) -> None:
         )
 
 
-def _repository(ask: Ask, place: StateDir) -> tuple[str, Mirror | None, str]:
+async def shelf(house: House, cwd: Path, place: StateDir) -> Shelf:
+    """What there is to choose from for whoever is at ``cwd``; what must be fetched for that goes below ``place``."""
+    _, mirror, commit = await asyncio.to_thread(_repository, cwd, place, False)
+    return manifests.shelf(house, mirror, commit)
+
+
+def _repository(cwd: Path, place: StateDir, needed: bool) -> tuple[str, Mirror | None, str]:
     """The repository around where they are, its mirror below ``place``, and its HEAD; none where there is none."""
     try:
-        source = Remote.of(ask.cwd).address
+        source = Remote.of(cwd).address
     except errors.BadInput:
-        if ask.copy_cwd:
+        if needed:
             raise
         return "", None, ""
     repository = naming.repository_id(source)
@@ -238,7 +288,8 @@ def _repository(ask: Ask, place: StateDir) -> tuple[str, Mirror | None, str]:
 
 
 @contextlib.contextmanager
-def _scratch() -> Iterator[StateDir]:
+def scratch() -> Iterator[StateDir]:
+    """A place for what must be fetched to look, and is not kept."""
     made = Path(tempfile.mkdtemp(prefix="boatwright-"))
     made.chmod(0o711)
     try:

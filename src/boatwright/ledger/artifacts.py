@@ -6,6 +6,7 @@ is trusted only after its digest was recomputed.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -13,7 +14,8 @@ import re
 import secrets
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +27,17 @@ KINDS = ("transcript", "session", "report", "output", "prompt", "pack", "freeze"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CHUNK = 1 << 20
 _UNFINISHED = "unfinished"  # files being written; what a kill leaves here, gc removes
+
+
+@dataclass(frozen=True, slots=True)
+class Unnamed:
+    """A file of the store that nothing names: its kind, digest, bytes, when it was put last, and where it is."""
+
+    kind: str
+    digest: str
+    size: int
+    put: datetime
+    path: Path
 
 
 class ArtifactStore:
@@ -85,28 +98,36 @@ class ArtifactStore:
 
         Left-overs of interrupted writes go the same way. With ``dry_run`` nothing is removed.
         """
+        found = self.unnamed(keep, older_than, kinds=kinds)
+        return sum(each.size for each in found if dry_run or self.drop(each.path, older_than))
+
+    def unnamed(
+        self, keep: Collection[str], older_than: datetime, *, kinds: Collection[str] = KINDS
+    ) -> list[Unnamed]:
+        """What :meth:`gc` would remove."""
         kept = {digest.removeprefix("sha256:") for digest in keep}
-        freed = 0
+        found = []
         for kind in kinds:
             for path in self._files(kind):
-                if path.name not in kept:
-                    freed += self._collect(kind, path, older_than.timestamp(), dry_run=dry_run)
-        return freed
+                with contextlib.suppress(FileNotFoundError):  # another gc was quicker
+                    status = path.stat()
+                    if path.name not in kept and status.st_mtime < older_than.timestamp():
+                        put = datetime.fromtimestamp(status.st_mtime, UTC)
+                        found.append(Unnamed(kind, f"sha256:{path.name}", status.st_size, put, path))
+        return found
 
-    def _collect(self, kind: str, path: Path, limit: float, *, dry_run: bool) -> int:
+    def drop(self, path: Path, older_than: datetime) -> bool:
         """Remove one file unless a writer has just made it young: that writer's event is about to name it."""
         try:
-            with _locked(self._root / kind, fcntl.LOCK_EX):
-                status = path.stat()
-                if status.st_mtime >= limit:
-                    return 0
-                if not dry_run:
-                    path.unlink()
+            with _locked(path.parent.parent, fcntl.LOCK_EX):
+                if path.stat().st_mtime >= older_than.timestamp():
+                    return False
+                path.unlink()
         except FileNotFoundError:
-            return 0  # another gc was quicker
+            return False  # another gc was quicker
         except OSError as error:
             raise unavailable.from_file(error, path) from error
-        return status.st_size
+        return True
 
     def _keep(self, kind: str, chunks: Iterable[bytes], name: str | None = None) -> str:
         if kind not in KINDS:

@@ -65,12 +65,12 @@ class Asks:
         )  # fmt: skip
         writer.execute(row.on_conflict_do_nothing(index_elements=["account", "key"]))
 
-    def withdraw(self, account: str) -> int:
-        """The agent's round is over: what it asked and nobody took up is closed; returns how many rows."""
-        mine = (asks.c.account == account) & (asks.c.state == AskState.OPEN.value) & (asks.c.decision == "")
+    def withdraw(self, names: Sequence[str]) -> int:
+        """The agent's round is over: of these, what nobody took up is closed; returns how many rows."""
+        free = asks.c.id.in_(names) & (asks.c.state == AskState.OPEN.value) & (asks.c.decision == "")
         gone = {"state": AskState.WITHDRAWN.value, "answered": to_text(self._clock.now())}
         with self._database.write() as writer:
-            return writer.execute(update(asks).where(mine).values(**gone)).rowcount
+            return writer.execute(update(asks).where(free).values(**gone)).rowcount
 
     # --- reading ---
 

@@ -43,6 +43,13 @@ def route(host: str, reason: str) -> Wish:
     return Wish(AskKind.ROUTE, _words(reason, "reason"), destination(host))
 
 
+def refuse_closed(wish: Wish, network: str) -> Wish:
+    """The wish, unless it is for a route out of a bottle that shall have none: no person need be asked."""
+    if wish.kind is AskKind.ROUTE and network == Network.DENY_ALL:
+        raise NotAsked("the network policy of this place is deny_all: no host is opened to it")
+    return wish
+
+
 def destination(host: str) -> str:
     """``host:port`` as it is compared. Raises :class:`NotAsked`."""
     name, port = destinations.split(host.strip()[:300])
@@ -96,13 +103,13 @@ def raised(now: Cap, more: Cap) -> Decision:
     return Decision(amount_of(Cap(usd=usd, tokens=tokens)))
 
 
-def opened(wanted: str, network: str, ceiling: Sequence[str]) -> Decision:
-    """``host:port`` for a wire under ``network``, where settings.yml allows the hosts ``ceiling``."""
+def opened(wanted: str, widest: str, ceiling: Sequence[str]) -> Decision:
+    """``host:port``, where settings.yml allows no network beyond ``widest``, and of hosts those of ``ceiling``."""
     host, _, port = wanted.rpartition(":")
-    if network == Network.DENY_ALL:
+    if widest != Network.ALLOW_LIST:
         return Decision(
-            "", "the network policy of this bottle is deny_all",
-            ("write another network_policy into .boatwright.yml of the base branch, or into the bottle's manifest",),
+            "", f"network.ceiling of settings.yml is {widest}: no host beside that is opened to any bottle",
+            ("let the operator set network.ceiling: allow_list in settings.yml, and name the host beside it",),
         )  # fmt: skip
     if not destinations.named(ceiling, host, int(port)):
         listed = ", ".join(ceiling) or "no host"

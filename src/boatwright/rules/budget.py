@@ -176,6 +176,21 @@ def _kind(account: Account, need: Need) -> str:
     return "usd"
 
 
+def exhausted(short: Short) -> bool:
+    """Whether a call that does not fit would not fit either once the calls under way are settled for nothing.
+
+    Else it only came too early: what others hold may come back, and nothing is exhausted yet.
+    """
+    account = short.account
+    if account is None or short.kind not in {"usd", "tokens"}:
+        return False
+    wanted = account.used + short.needed
+    return any(
+        limit is not None and amount > limit
+        for amount, limit in ((wanted.usd, account.limit_usd), (wanted.tokens, account.limit_tokens))
+    )
+
+
 def sentence(short: Short) -> str:
     """Why a call does not fit, for people: ``used X, needed Y, cap Z``."""
     account = short.account
@@ -208,7 +223,10 @@ def remedies(short: Short) -> tuple[str, ...]:
         return (f"boatwright budget raise EXECUTION {enough(short)}",)
     if account.scope is Scope.HOST:
         return ("wait for the next day (UTC)", "or raise budget.host_per_day in settings.yml")
-    return (f"raise the {_who(account)} budget in settings.yml",)
+    if account.scope is Scope.AGENT and account.period:
+        return ("wait for the next day (UTC)", f"or raise budget.{account.key} in settings.yml")
+    per = " --per day" if account.period else ""
+    return (f"boatwright budget set {account.scope} {account.key} {enough(short)}{per}",)
 
 
 def enough(short: Short) -> str:

@@ -10,7 +10,7 @@ from typing import Literal
 from boatwright.config import effective as effective_module
 from boatwright.config.ceiling import GitIdentity
 from boatwright.config.effective import Effective
-from boatwright.config.manifest import Agent, Origin
+from boatwright.config.manifest import Agent, Origin, Where
 from boatwright.config.skill import Skill
 from boatwright.rules import plain
 from boatwright.values.usage import Cap
@@ -42,6 +42,18 @@ class Scoped:
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """A bottle that another one extends, and whose it is."""
+
+    name: str
+    where: Where
+
+    def account(self, repository: str) -> str:
+        """The key of its budget: one name of two repositories is two bottles, and none of them the host's."""
+        return self.name if self.where is Where.HOST else f"{repository}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """One value as people read it, and where it came from."""
 
@@ -55,7 +67,8 @@ class Composed:
     """The composed agent. ``provider`` is any name: whether there is such a provider is the caller's to check.
 
     ``effective`` holds model, budget, limits, network, commands, under the ceiling. ``budgets`` are the
-    manifests' own, the nearest first. ``lineage`` is every bottle in the order merged. ``notices`` are
+    manifests' own, the nearest first. ``lineage`` is every bottle in the order merged, ``parents`` those of it that
+    nobody named but another bottle, the nearest first. ``notices`` are
     sentences people must hear. ``origins`` has every leaf by its dotted name.
     """
 
@@ -67,6 +80,7 @@ class Composed:
     notes: tuple[str, ...]
     bottles: tuple[str, ...]
     lineage: tuple[str, ...]
+    parents: tuple[Parent, ...]
     skills: tuple[Skill, ...]
     environment: Mapping[str, str]
     git: GitIdentity
@@ -115,6 +129,8 @@ def _who(run: Composed) -> Iterator[tuple[str, str]]:
     yield "git.name", run.git.name
     yield "git.email", run.git.email
     yield from ((f"skills.{each.name}", f"{len(each.files)} files of {each.folder}") for each in run.skills)
+    if run.manifest and run.manifest.head.supervise:
+        yield "supervise", "yes"
     if run.manifest and (command := run.manifest.head.command):
         yield "command.run", " ".join(map(shlex.quote, command.run))
         yield "command.resume", " ".join(map(shlex.quote, command.resume)) or "—"
@@ -129,6 +145,7 @@ def _what(held: Effective) -> Iterator[tuple[str, str]]:
         yield "budget.usd", f"{held.budget.usd.normalize():f} USD"
     if held.budget.tokens is not None:
         yield "budget.tokens", f"{held.budget.tokens:,} tokens"
+    yield "shutdown", str(held.shutdown)
     yield "gate_rounds", f"{held.gate_rounds}"
     yield "timeout_seconds", f"{held.test_limits.wall_seconds:g} seconds"
     yield "limits.wall", f"{held.limits.wall_seconds:g} seconds"

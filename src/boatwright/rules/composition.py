@@ -14,7 +14,17 @@ from boatwright.config.effective import Asked, Effective, Flags
 from boatwright.config.manifest import Agent, Bottle, Origin
 from boatwright.config.policy import LimitsPolicy, NetworkPolicy, Policy
 from boatwright.config.skill import Skill
-from boatwright.rules.composed import DEFAULT, SCOPES, SETTINGS, Choice, Composed, Scope, Scoped, origin_of
+from boatwright.rules.composed import (
+    DEFAULT,
+    SCOPES,
+    SETTINGS,
+    Choice,
+    Composed,
+    Parent,
+    Scope,
+    Scoped,
+    origin_of,
+)
 
 PROVIDER = "builtin"
 """Who works for an agent manifest that names no provider."""
@@ -97,6 +107,11 @@ def compose(
         notes=_notes(lineage, origins),
         bottles=choice.bottles,
         lineage=tuple(bottle.name for bottle in lineage),
+        parents=tuple(
+            Parent(bottle.name, bottle.where)
+            for bottle in reversed(lineage)
+            if bottle.name not in choice.bottles
+        ),
         skills=tuple(found),
         environment=_environment(lineage, origins),
         git=git,
@@ -138,6 +153,11 @@ def _asked(
         limits=limits,
         network_policy=network,
         allow=allow,
+        shutdowns=tuple(
+            (bottle.head.shutdown, str(bottle.origin("shutdown")))
+            for bottle in reversed(lineage)
+            if bottle.head.shutdown is not None
+        ),
         places={key: str(origin) for key, origin in origins.items()},
     )
 
@@ -232,5 +252,7 @@ def _say(agent: Agent | None, origins: dict[str, Origin]) -> None:
     for key in ("description", "color", "command"):
         if getattr(agent.head, key) is not None:
             origins[key] = agent.origin(key)
+    if agent.head.supervise:
+        origins["supervise"] = agent.origin("supervise")
     if agent.body:
         origins["prompt"] = agent.body_origin

@@ -28,8 +28,7 @@ def told(house: House) -> dict[str, str]:
     settings = house.settings
     named = {
         **{f"keys.{name}": getattr(settings.keys, name) for name in VARIABLES},
-        "logins.claude": settings.logins.claude,
-        "logins.chatgpt": settings.logins.chatgpt,
+        **{f"logins.{name}": getattr(settings.logins, name) for name in type(settings.logins).model_fields},
         "proxy.credential": settings.proxy.credential if settings.proxy else None,
     }
     report = {f"secret {name}": _standing(house, one) for name, one in named.items() if one}

@@ -55,7 +55,7 @@ class Login:
 def of_program(house: House, provider: str, model: ModelRef) -> Login | None:
     """The subscription with which the program of a bottle asks ``model``; None: with a key.
 
-    What ``logins`` of settings.yml names; else the one this person is logged in with, where no key is set beside it.
+    What ``logins`` of settings.yml names; else the one this person is logged in with, where no key is named beside it.
     """
     for each in (CLAUDE, CHATGPT):
         if (provider, model.provider) != (each.agent, each.models):

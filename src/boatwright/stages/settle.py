@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from boatwright.ledger.inbox import Command
 from boatwright.rules.transitions import refusal
+from boatwright.stages import cutting
 from boatwright.stages.house import House
 from boatwright.values.chapters import Work
 from boatwright.values.context import Context
@@ -36,6 +37,7 @@ async def run(context: Context, house: House, commands: Sequence[Command]) -> Wo
     cause = next((kind for kind in CAUSES if kind in kinds), "resume")
     started = TurnStarted(turn=context.turn, cause=cause, release=house.release, from_stage="settle")
     await context.emit(started, key=f"t{context.turn}:turn.started")
+    await cutting.go_on(house, context.execution)
     for command in commands:
         await _record(context, command)
         await _apply(context, house, command)

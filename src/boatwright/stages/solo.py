@@ -26,16 +26,24 @@ from boatwright.agents.protocol import (
 )
 from boatwright.bottle import checkout
 from boatwright.bottle.protocol import Bottle
-from boatwright.config.effective import Flags
+from boatwright.bottle.terminal import Terminal
+from boatwright.config.effective import DEFAULT, Flags
 from boatwright.git.mirror import Mirror
 from boatwright.rules import paths, prompts
-from boatwright.stages import bottles, environments, ground, working
+from boatwright.stages import bottles, cutting, environments, ground, working
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.stages.solo_records import Hold, Records
 from boatwright.stages.way_out import WayOut
 from boatwright.values.solo import Solo, SoloEnd, SoloState
 
+ATTENDED_SECONDS = 86_400.0
+_ANEW = frozenset({SoloState.STARTING, SoloState.KILLED})
+"""States without a workspace: one is laid out."""
+TORN_DOWN = (
+    "You were stopped, and your workspace was taken away: it begins anew, without what you did in it. Look before you "
+    "go on."
+)
 ASKED_TO_STOP, ERROR = "stopped", "error"
 """Ends of a run beside those an agent has (``agents.protocol.Stop``)."""
 _EXITS = {Stop.FINISHED: 0, Stop.FAILED: 1, ASKED_TO_STOP: errors.Stopped.exit_code, ERROR: 1}
@@ -75,13 +83,15 @@ async def work(
     *,
     say: Callable[[str], None],
     begun: Callable[[Solo], None],
+    terminal: Terminal | None = None,
 ) -> Solo:
-    """Give the agent ``prompt`` and have it work until it ends; the record with its end.
+    """Give the agent ``prompt`` and have it work until it ends; the record with its end. With a ``terminal`` it works
+    there with whoever is attached, and gets no prompt.
 
     The agent's failures are an end. ``begun`` is called right before it starts; what stands in the way of that is
     raised, and nothing is written. Raises ``errors.Stopped`` when somebody else asked for the bottle.
     """
-    run = _Run(house, record, say, begun)
+    run = _Run(house, record, say, begun, terminal)
     working_ = asyncio.ensure_future(run.run(prompt))
     asked = asyncio.ensure_future(hold.asked_to_stop())
     try:
@@ -103,9 +113,10 @@ class _Run:
     """One run of the agent. ``record`` is as it was written last."""
 
     def __init__(
-        self, house: House, record: Solo, say: Callable[[str], None], begun: Callable[[Solo], None]
-    ) -> None:
-        self._house, self._say, self._begun = house, say, begun
+        self, house: House, record: Solo, say: Callable[[str], None], begun: Callable[[Solo], None],
+        terminal: Terminal | None,
+    ) -> None:  # fmt: skip
+        self._house, self._say, self._begun, self._terminal = house, say, begun, terminal
         self._records = Records(house.state, house.clock)
         self.record = record
 
@@ -115,7 +126,9 @@ class _Run:
         here = await ground.untested(house, mirror, record.commit, flags(record), files=record.copied)
         _refuse_another(record, here)
         provider = registry.provider(record.provider, here.composed.manifest)
-        working.refuse_unheld(provider, here.policy)
+        working.refuse_unheld(provider, here.composed)
+        if self._terminal is not None:
+            refuse_no_screen(provider)
         fitting = await asyncio.to_thread(provider.fit, working.host(house))
         await close_wires(house, record)
         async with working.wired(house, account(record), provider, here, record.slug) as (wire, way):
@@ -128,11 +141,11 @@ class _Run:
         house, record = self._house, self.record
         prepared = await environments.for_bottle(house, account(record), mirror, here, self._say)
         spec = bottles.spec_of(house, record.slug, here, prepared, fitting, way)
-        if record.state in {SoloState.FROZEN, SoloState.STARTING}:
+        if record.state in {SoloState.FROZEN, *_ANEW}:
             await bottles.let_go(house, record.slug)  # what a kill left half made, or half let go
         if record.state is SoloState.FROZEN:
             return await house.backend.thaw(spec, house.ledger.artifacts.path(record.archive))
-        if record.state is not SoloState.STARTING and await house.backend.open(record.slug) is None:
+        if record.state not in _ANEW and await house.backend.open(record.slug) is None:
             raise errors.NotFound(
                 f"the directories of the bottle '{record.slug}' are gone",
                 subject=record.slug,
@@ -140,7 +153,7 @@ class _Run:
             )
         bottle = await house.backend.create(spec)
         await bottle.stop()  # what a process that was killed left running in it
-        if record.state is SoloState.STARTING and mirror is not None:
+        if record.state in _ANEW and mirror is not None:
             await checkout.checkout(house.backend, bottle, mirror, commit=record.commit)
         return bottle
 
@@ -148,18 +161,23 @@ class _Run:
         self, prompt: str, provider: Provider, here: Ground, fitting: Fitting, bottle: Bottle, wire: ModelWire
     ) -> Task:
         house, record = self._house, self.record
-        asked = (*record.prompts, await house.keep("prompt", prompt.encode()))
+        new = () if self._terminal else (await house.keep("prompt", prompt.encode()),)
+        asked = (*record.prompts, *new)
         known = record.session if provider.wired else record.transcript
         told = [(await house.read(each)).decode() for each in asked[record.heard if known else 0 :]]
-        if was_interrupted(record) and known:
+        if record.state is SoloState.KILLED and known:
+            told.insert(0, TORN_DOWN)
+        elif was_interrupted(record) and known:
             told.insert(0, INTERRUPTED)
         saved = await house.read(known) if known else None
-        self._begun(self._write(state=SoloState.RUNNING, prompts=asked, archive="", end=None))
-        composed = here.composed
+        at_terminal = self._terminal is not None
+        self._begun(
+            self._write(
+                state=SoloState.RUNNING, prompts=asked, archive="", end=None, terminal=at_terminal
+            )
+        )  # fmt: skip
         return Task(
-            system=prompts.system(
-                composed.prompt, composed.notes, [each.name for each in composed.skills], rules=prompts.ALONE
-            ),
+            system=working.system(provider, here, wire, rules=prompts.ALONE),
             skills=working.skills(here),
             prompt="\n\n".join(told),
             transcript=None if provider.wired else saved,
@@ -169,17 +187,22 @@ class _Run:
             program=fitting.program,
             before=fitting.before,
             wire=wire,
-            limits=RoundLimits(wall_seconds=here.effective.limits.wall_seconds),
+            limits=RoundLimits(wall_seconds=wall_seconds(here, terminal=at_terminal)),
             before_step=_nothing,
             on_step=self._save,
             say=self._say,
             may_run=lambda command: paths.command_allowed(command, here.policy),
+            terminal=self._terminal,
         )
 
     async def _ended(self, provider: Provider, task: Task) -> Solo:
         """Run the agent; however it ends, the record says so."""
         try:
-            result = await provider.run(task)
+            result = await cutting.supervised(
+                self._house, self.record.account, task.bottle, provider.run(task)
+            )
+        except errors.BudgetExhausted as cut:
+            return self._end(Stop.BUDGET, str(cut), _raised(self.record.slug))
         except asyncio.CancelledError:
             self._end(ASKED_TO_STOP, "it was stopped before it was done")
             raise
@@ -194,7 +217,7 @@ class _Run:
         transcript = await house.keep("transcript", step.transcript)
         session = await house.keep("session", step.session) if step.session else ""
         crash.point("step.saved")
-        heard = len(self.record.prompts)
+        heard = self.record.heard if self._terminal else len(self.record.prompts)
         self._write(step=step.number, transcript=transcript, session=session, heard=heard)
         crash.point("step.completed")
 
@@ -220,6 +243,23 @@ def flags(record: Solo) -> Flags:
     )  # fmt: skip
 
 
+def wall_seconds(here: Ground, *, terminal: bool) -> float:
+    """The wall clock of one run. The built-in one is for work nobody watches; at a terminal it is a day."""
+    effective = here.effective
+    built_in = effective.sources["limits.wall"] == DEFAULT
+    return ATTENDED_SECONDS if terminal and built_in else effective.limits.wall_seconds
+
+
+def refuse_no_screen(provider: Provider) -> None:
+    """A terminal is for programs that have a screen of their own."""
+    if not provider.screen:
+        raise errors.BadInput(
+            f"{provider.name} has no screen of its own, so a terminal would show nothing",
+            subject=provider.name,
+            next_moves=('--headless --prompt "…"', "boatwright agent list"),
+        )
+
+
 def was_interrupted(record: Solo) -> bool:
     """Whether the last run was cut off, by a kill or by somebody who asked for the bottle."""
     return record.state is SoloState.RUNNING or (record.end is not None and record.end.stop == ASKED_TO_STOP)
@@ -240,9 +280,16 @@ def _moves(slug: str, result: RoundResult) -> tuple[str, ...]:
     if result.stop is Stop.FINISHED:
         return ()
     again = f'boatwright bottle resume {slug} --headless --prompt "…"'
-    more = f"{again} --budget 10usd" if result.stop is Stop.BUDGET else again
     own = (move for move in result.moves if "EXECUTION" not in move)
-    return tuple(dict.fromkeys((*own, more)))
+    more = _raised(slug) if result.stop is Stop.BUDGET else (again,)
+    return tuple(dict.fromkeys((*own, *more)))
+
+
+def _raised(slug: str) -> tuple[str, ...]:
+    return (
+        f"boatwright budget raise {slug} 10usd",
+        f'boatwright bottle resume {slug} --headless --prompt "…"',
+    )
 
 
 async def _nothing() -> None:
@@ -261,8 +308,9 @@ async def freeze(house: House, record: Solo) -> Solo:
     slug = record.slug
     if record.state is not SoloState.FROZEN:
         if record.state is SoloState.STARTING or await house.backend.open(slug) is None:
+            why = "it was torn down" if record.state is SoloState.KILLED else "its agent has not begun"
             raise errors.Conflict(
-                f"there is nothing in the bottle '{slug}' to freeze: its agent has not begun",
+                f"there is nothing in the bottle '{slug}' to freeze: {why}",
                 subject=slug,
                 next_moves=(f"boatwright bottle destroy {slug}",),
             )
@@ -274,10 +322,20 @@ async def freeze(house: House, record: Solo) -> Solo:
     return record
 
 
+async def tear_down(house: House, record: Solo) -> Solo:
+    """Its processes and directories go, and its archive is forgotten; record, session and bill stay."""
+    await close_wires(house, record)
+    await bottles.let_go(house, record.slug)
+    gone = record.model_copy(update={"state": SoloState.KILLED, "archive": ""})
+    return await asyncio.to_thread(Records(house.state, house.clock).write, gone)
+
+
 async def destroy(house: House, record: Solo) -> None:
     """Everything of it goes, the record last: killed on the way, it can be destroyed again. The bill stays."""
     with contextlib.suppress(errors.StoreUnavailable):
         await close_wires(house, record)
     await bottles.let_go(house, record.slug)
-    await asyncio.to_thread(house.wire.budgets().set_cap, "execution", record.account, None)
+    for scope in ("execution", "bottle"):
+        await asyncio.to_thread(house.wire.budgets().set_cap, scope, record.account, None)
+    await asyncio.to_thread(house.wire.cuts().lift, record.account)
     await asyncio.to_thread(Records(house.state, house.clock).remove, record.slug)

@@ -96,6 +96,18 @@ class Records:
     def log(self, slug: str) -> Path:
         return self._root / f"{slug}.log"
 
+    def path(self, slug: str) -> Path:
+        """The record itself; its time is when it was written last."""
+        return self._path(slug)
+
+    def screen(self, slug: str) -> Path:
+        """What its terminal showed, as bytes for a terminal."""
+        return self._root / f"{slug}.screen"
+
+    def socket(self, slug: str) -> Path:
+        """Where its terminal is, while it runs at one."""
+        return self._root / f"{slug}.sock"
+
     def stop_file(self, slug: str) -> Path:
         return self._root / f"{slug}.stop"
 
@@ -144,7 +156,8 @@ class Records:
 
     def remove(self, slug: str) -> None:
         """Forget a bottle, the record first. Only for who holds it; the name is free afterwards."""
-        for path in (self._path(slug), self.log(slug), self.stop_file(slug), self._lock(slug)):
+        own = (self.log(slug), self.screen(slug), self.socket(slug), self.stop_file(slug))
+        for path in (self._path(slug), *own, self._lock(slug)):
             path.unlink(missing_ok=True)
 
     # --- inside ---

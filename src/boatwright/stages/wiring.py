@@ -15,9 +15,10 @@ from boatwright.config import units
 from boatwright.config.policy import NetworkPolicy
 from boatwright.egress.client import Upstream, WireSpec
 from boatwright.egress.spec import COMPATIBLE, DEFAULT_BASES
-from boatwright.stages import keys, logins, scripted
+from boatwright.stages import keys, logins, scripted, sidecars
 from boatwright.stages.house import House
 from boatwright.stages.logins import Login
+from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models
 from boatwright.values.usage import ModelRef
 
@@ -40,6 +41,20 @@ class Inside:
     bottle: str = ""
     network: NetworkPolicy = NetworkPolicy.DENY_ALL
     hosts: tuple[str, ...] = ()
+    services: frozenset[str] = frozenset()
+    """Names of what of this host may be asked from there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """The bottle that calls are made for: its slug, the key of its budget, those of the bottles it extends (the
+    nearest first), and what becomes of it when a budget is exhausted (None: what the host says).
+    """
+
+    bottle: str = ""
+    account: str = ""
+    parents: tuple[str, ...] = ()
+    shutdown: CutPolicy | None = None
 
 
 class Payer(Protocol):
@@ -66,22 +81,26 @@ class Payer(Protocol):
 
 @asynccontextmanager
 async def model_wire(
-    house: House, view: Payer, *, purpose: str, inside: Inside | None = None
+    house: House, view: Payer, *, purpose: str, inside: Inside | None = None, charge: Charge | None = None
 ) -> AsyncIterator[ModelWire]:
     """A metered way to the execution's model for one purpose (``plan``, ``build``, ``review``).
 
     ``inside`` is given when a bottle holds the other end: what is spoken there, and what else may be reached.
+    ``charge`` is given when a bottle's agent asks, wherever it thinks.
     """
     models = Models.parse(view.model)
     model = models.main
     login = logins.of_program(house, view.provider, model) if inside else None
-    inside = inside or Inside(native(model))
+    inside, charge = inside or Inside(native(model)), charge or Charge()
     spec = WireSpec(
         id=f"{view.id}-{purpose}-{house.ids.token()[:8]}",  # its own: a worker taken for dead cannot close ours
         execution=view.id,
         repository=view.repository,
         agent=view.provider,
-        bottle=inside.bottle,
+        bottle=charge.bottle or inside.bottle,
+        bottle_account=charge.account,
+        parent=" ".join(charge.parents),
+        shutdown=(charge.shutdown or house.settings.shutdown).value,
         purpose=purpose,
         provider=PRICE_LISTS.get(model.provider, model.provider),
         upstreams=(await upstream(house, model, inside.protocol, login),) if not view.replays else (),
@@ -93,24 +112,15 @@ async def model_wire(
         hosts=inside.hosts,
         private_hosts=house.settings.network.allow if inside.hosts else (),
     )
-
     spec = replace(spec, taped=view.recorded or bool(view.replays) or house.settings.tapes)
     if view.replays:
         spec = replayed(spec, view.replays, inside.protocol, models)
-
-    async def revive() -> None:
-        """The proxy may have died: have one listen, with this wire on it."""
-        await house.wire.ensure()
-        await house.wire.open(spec)
-
-    await house.wire.ensure()
-    directory = await house.wire.open(spec)
-    try:
-        socket = directory / "wire.sock"
+    async with sidecars.opened(house, spec, inside.services) as line:
         refused = functools.partial(house.wire.denials, spec.id)
-        yield ModelWire(socket, inside.protocol, model, revive, silence(house), refused)
-    finally:
-        await house.wire.close(spec.id)
+        yield ModelWire(
+            line.socket, inside.protocol, model, line.revive, silence(house), refused,
+            tuple(line.spec.services),
+        )  # fmt: skip
 
 
 def replayed(spec: WireSpec, execution: str, protocol: str, models: Models) -> WireSpec:

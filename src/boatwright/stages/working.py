@@ -22,10 +22,10 @@ from boatwright.agents.protocol import (
 from boatwright.bottle import checkout, snapshot
 from boatwright.bottle.protocol import Bottle
 from boatwright.bottle.snapshot import SaveFailed
-from boatwright.config.policy import Policy
 from boatwright.git.mirror import Mirror
 from boatwright.rules import paths, prompts
-from boatwright.stages import bottles, ground, metering, way_out, wiring
+from boatwright.rules.composed import Composed
+from boatwright.stages import bottles, charging, cutting, ground, metering, sidecars, way_out, wiring
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.stages.pinned import Pinned
@@ -72,9 +72,10 @@ async def work(
     """The round's result and the commit of its last saved step."""
     if round_.step:  # a kill between an event and its ref leaves the ref behind
         await asyncio.to_thread(mirror.set_work, context.execution, round_.commit)
+    await cutting.refuse(house, view.id)
     here = await ground.of_commit(house, view, mirror, asked.base)
     provider = registry.provider(here.composed.provider, here.composed.manifest)
-    refuse_unheld(provider, here.policy)
+    refuse_unheld(provider, here.composed)
     fitting = await asyncio.to_thread(provider.fit, host(house))
     async with wired(house, view, provider, here, bottles.slug_of(view.id)) as (wire, way):
         bottle = await bottles.of_agent(context, house, mirror, here, fitting, way)
@@ -83,8 +84,9 @@ async def work(
         laid = await asyncio.to_thread(pinned.laid)
         await checkout.checkout(house.backend, bottle, mirror, commit=laid, base=asked.base)
         saving = _Saving(context, house, mirror, bottle, asked.base, round_, pinned)
-        task = _task(context, here, round_, asked.with_note(pinned.told()), fitting, bottle, wire, saving)
-        result = await provider.run(task)
+        told = asked.with_note(pinned.told())
+        task = _task(context, here, provider, round_, told, fitting, bottle, wire, saving)
+        result = await cutting.supervised(house, view.id, bottle, provider.run(task))
         await saving.settle()
         return result, saving.commit
 
@@ -94,9 +96,10 @@ def _pinned(provider: Provider, mirror: Mirror, base: str, work: str) -> Pinned:
     return Pinned.between(mirror, base, work) if provider.wired else Pinned(mirror, base, work)
 
 
-def refuse_unheld(provider: Provider, policy: Policy) -> None:
+def refuse_unheld(provider: Provider, composed: Composed) -> None:
     """A rule that a program cannot be held to is not dropped in silence: it runs its commands without asking."""
-    if provider.wired and policy.allowed_commands:
+    sidecars.refuse_unwired(provider, composed)
+    if provider.wired and composed.effective.policy.allowed_commands:
         raise errors.Refused(
             f"the policy lists allowed_commands, and {provider.name} runs its commands without asking us",
             subject="allowed_commands",
@@ -115,23 +118,23 @@ async def wired(
 ) -> AsyncIterator[tuple[ModelWire, WayOut]]:
     """The round's wire, and what of it the bottle ``slug`` sees: nothing, where the agent thinks on the host."""
     protocol = provider.speaks(Models.parse(view.model).main)
+    charge = await asyncio.to_thread(charging.of, house, view, here.composed, slug)
     if not provider.wired:
-        async with wiring.model_wire(house, view, purpose="build") as wire:
+        async with wiring.model_wire(house, view, purpose="build", charge=charge) as wire:
             yield wire, WayOut()
         return
-    inside = Inside(protocol, slug, here.effective.network, here.effective.allow)
-    async with wiring.model_wire(house, view, purpose="build", inside=inside) as wire:
+    wanted = sidecars.wanted(here.composed)
+    inside = Inside(protocol, slug, here.effective.network, here.effective.allow, wanted)
+    async with wiring.model_wire(house, view, purpose="build", inside=inside, charge=charge) as wire:
         yield wire, await asyncio.to_thread(way_out.over, house, here, wire.socket.parent)
 
 
 def _task(
-    context: Context, here: Ground, round_: Round, asked: Asked, fitting: Fitting, bottle: Bottle,
-    wire: ModelWire, saving: _Saving,
+    context: Context, here: Ground, provider: Provider, round_: Round, asked: Asked, fitting: Fitting,
+    bottle: Bottle, wire: ModelWire, saving: _Saving,
 ) -> Task:  # fmt: skip
     return Task(
-        system=prompts.system(
-            here.composed.prompt, here.composed.notes, [each.name for each in here.composed.skills]
-        ),
+        system=system(provider, here, wire),
         skills=skills(here),
         prompt=asked.prompt,
         opening=asked.opening,
@@ -148,6 +151,13 @@ def _task(
         say=context.say,
         may_run=lambda command: paths.command_allowed(command, here.policy),
     )
+
+
+def system(provider: Provider, here: Ground, wire: ModelWire, *, rules: str = prompts.SYSTEM) -> str:
+    """What the agent is told of itself, of the place it works in, and of whom it may ask."""
+    composed = here.composed
+    notes = (*composed.notes, *sidecars.notes(provider, wire))
+    return prompts.system(composed.prompt, notes, [each.name for each in composed.skills], rules=rules)
 
 
 def skills(here: Ground) -> dict[str, tuple[bytes, bool]]:

@@ -3,6 +3,7 @@
     scripted_server   the scripted model: a real HTTP server that speaks Anthropic Messages and OpenAI Chat Completions
     scripted          the format of its script (YAML): plan, replies, later, review, faults
     scripted_process  start it and wait until it listens: ``running`` (a process), ``serving`` (inside yours)
+    real_model        a real, tiny model on loopback, from a wheel: for the wire, not for tasks (real_server is its process)
     local_bottle      NOT A BOTTLE: the Bottle interface over a plain directory, without any isolation
     clock             a clock that stands still until told to move, ids that count
     postgres          a PostgreSQL server for a test run, from a wheel

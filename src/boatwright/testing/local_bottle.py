@@ -15,8 +15,10 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from boatwright.bottle.protocol import HOME, WORKSPACE, Bind, BottleSpec, OnOutput
+from boatwright.bottle.terminal import Terminal
 from boatwright.values.process import ExecResult, Limit, Limits
 
 READ = 1 << 16
@@ -60,6 +62,7 @@ class LocalBottle:
         binds: Sequence[Bind] = (),
         separate_stdout: bool = False,
         on_output: OnOutput | None = None,
+        terminal: Terminal | None = None,
     ) -> ExecResult:
         """As ``Bottle.exec``; ``/workspace`` and ``/home/agent`` in ``argv`` stand for the two
         directories.
@@ -72,10 +75,10 @@ class LocalBottle:
             cwd=self._here(str(cwd)),
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.home), "LC_ALL": "C.UTF-8"}
             | dict(self._spec.environment) | dict(environment or {}),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE if separate_stdout else asyncio.subprocess.STDOUT,
-            start_new_session=True,
+            **_streams(terminal, separate_stdout), start_new_session=True,
         )  # fmt: skip
+        if terminal is not None:
+            terminal.let_go()
         given = await asyncio.to_thread(stdin.read_bytes) if isinstance(stdin, Path) else stdin
         limit = None
         try:
@@ -84,13 +87,13 @@ class LocalBottle:
             limit, out, err = Limit.WALL, b"", b""
         finally:
             await _end(process)
-        output = err if separate_stdout else out
+        output = (err if separate_stdout else out) or b""
         if on_output is not None and output:
             on_output(output)
         return ExecResult(
             exit_code=_exit_code(process), output=output[: limits.output_bytes],
             seconds=time.monotonic() - began, limit=limit,
-            truncated=len(output) > limits.output_bytes, stdout=out if separate_stdout else b"",
+            truncated=len(output) > limits.output_bytes, stdout=out if separate_stdout and out else b"",
         )  # fmt: skip
 
     async def stop(self) -> None:
@@ -107,6 +110,14 @@ class LocalBottle:
             if text == inside or text.startswith(f"{inside}/"):
                 return f"{outside}{text[len(inside) :]}"
         return text
+
+
+def _streams(terminal: Terminal | None, separate: bool) -> dict[str, Any]:
+    """A terminal is all three, though nothing here controls it."""
+    if terminal is not None:
+        return dict.fromkeys(("stdin", "stdout", "stderr"), terminal.inner)
+    pipe = asyncio.subprocess.PIPE
+    return {"stdin": pipe, "stdout": pipe, "stderr": pipe if separate else asyncio.subprocess.STDOUT}
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

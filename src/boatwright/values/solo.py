@@ -17,6 +17,9 @@ class SoloState(StrEnum):
     RUNNING = "running"
     STOPPED = "stopped"
     FROZEN = "frozen"
+    KILLED = (
+        "killed"  # its directories are gone: a cut said so. What was saved elsewhere goes on in a new bottle
+    )
 
 
 class SoloEnd(BaseModel):
@@ -65,6 +68,8 @@ class Solo(BaseModel):
     step: int = 0
     archive: str = ""
     end: SoloEnd | None = None
+    terminal: bool = False
+    """Its newest run is, or was, at a terminal of the bottle's own."""
 
     @property
     def artifacts(self) -> tuple[str, ...]:

@@ -44,6 +44,8 @@ class ContainerBottle(HostBottle):
 class Container(HostBackend):
     """Bottles behind the walls of an OCI runtime, asked for by the engine ``named`` (podman)."""
 
+    terminals = False
+
     def __init__(
         self,
         state: StateDir,

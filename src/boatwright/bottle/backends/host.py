@@ -17,14 +17,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 from boatwright import errors
-from boatwright.bottle import archive, cgroups, mounts, processes, stopping, toolchain, uids
+from boatwright.bottle import archive, cgroups, mounts, processes, shelf, stopping, toolchain, uids
 from boatwright.bottle.execution import Execution
 from boatwright.bottle.limits import Enforced, capabilities
 from boatwright.bottle.protocol import WORKSPACE, Bind, BottleSpec, Missing, OnOutput
 from boatwright.bottle.running import Run, Streams
 from boatwright.bottle.store import Place, Store, give
+from boatwright.bottle.terminal import Terminal
 from boatwright.config.paths import StateDir
 from boatwright.values.clock import Clock, Ids
 from boatwright.values.process import ExecResult, Limits
@@ -103,6 +105,7 @@ class HostBottle:
         binds: Sequence[Bind] = (),
         separate_stdout: bool = False,
         on_output: OnOutput | None = None,
+        terminal: Terminal | None = None,
         sink: Callable[[bytes], None] | None = None,
         capabilities: Sequence[str] = (),
     ) -> ExecResult:
@@ -113,7 +116,9 @@ class HostBottle:
         programs of ours that run nothing of the bottle's.
         """
         await self._awake.wait()
-        streams = Streams(stdin, separate_stdout, on_output, sink)
+        streams = Streams(stdin, separate_stdout, on_output, sink, terminal)
+        if terminal is not None:
+            argv, binds = self._controlling(terminal, argv, binds)
         shown, notes = mounts.possible((*self.spec.binds, *binds), self.workspace, self.home)
         task = Task(tuple(argv), cwd, environment or {}, limits, shown, tuple(capabilities))
         execution = self._backend.execution(self._place, self._backend.start(self._place, task, streams))
@@ -124,6 +129,22 @@ class HostBottle:
             return dataclasses.replace(result, notes=notes) if notes else result
         finally:
             self._executions.discard(execution)
+
+    def _controlling(
+        self, terminal: Terminal, argv: Sequence[str], binds: Sequence[Bind]
+    ) -> tuple[Sequence[str], Sequence[Bind]]:
+        """What has ``argv`` control the terminal, whose inner end becomes the bottle's own."""
+        if not self._backend.terminals:
+            raise errors.BadInput(
+                f"the backend '{self.backend}' has no terminals: it hands pipes through",
+                subject=self.backend,
+                next_moves=('--headless --prompt "…"',),
+            )
+        if os.geteuid() == 0:
+            os.fchown(terminal.inner, self.uid, -1)
+        python = self._backend.toolchain.python or "python3"
+        own = shelf.tools(self._backend.state)
+        return (python, "-I", "-S", str(shelf.INSIDE / "terminal.py"), *argv), (*binds, own)
 
     async def pause(self) -> None:
         """Stop everything in it, programs of another worker's that still run in it included."""
@@ -166,6 +187,9 @@ class HostBackend(abc.ABC):
 
     ``uids`` is the range from which root gives each bottle a uid; a user's bottles run as the user.
     """
+
+    terminals: ClassVar[bool] = True
+    """Whether a program behind these walls can have a terminal of its own."""
 
     def __init__(
         self,

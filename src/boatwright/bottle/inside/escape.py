@@ -491,6 +491,29 @@ def change_root(bait: Bait) -> str:
     return "" if call("chroot", b"/") else "changed"
 
 
+@probe(69)
+def wire_port(bait: Bait) -> str:
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as mine:
+            mine.bind(("127.0.0.1", 8080))
+            mine.listen()
+    except OSError:
+        return ""
+    return "taken, by the bottle from itself"
+
+
+@probe(70)
+def host_clock(bait: Bait) -> str:
+    """Times no clock can take: who may set it is told that they are wrong, everybody else is shut out first."""
+    wrong = struct.pack("<qq", 0, 2_000_000_000)
+    setting = (
+        system(number(227, 112), 0, ctypes.create_string_buffer(wrong, 16)),
+        system(number(164, 170), ctypes.create_string_buffer(wrong, 16), None),
+        system(number(159, 171), ctypes.create_string_buffer(struct.pack("<I", 0x4000), 256)),
+    )
+    return next(filter(None, map(reached, setting)), "")
+
+
 def reached(code: int) -> str:
     """Open when the call exists and refuses for a reason of its own."""
     return "" if code in (errno.EPERM, errno.ENOSYS, errno.EACCES) else errno.errorcode.get(code, "done")

@@ -1,8 +1,7 @@
 """Secret references: a setting names where a secret is, never the secret itself.
 
 ``env:NAME``              a variable of the asking process
-``file:PATH``             a file only its owner may read (0600)
-``file:PATH#A.B``         the text at ``A.B`` in such a file of JSON
+``file:PATH``             a file only its owner may read (0600); ``file:PATH#A.B`` the text at ``A.B`` in one of JSON
 ``keyring:SERVICE/NAME``  the keyring of this user's desktop (extra ``keyring``)
 ``vault:PATH#FIELD``      a field of a key-value secret in Vault, version 1 or 2 (extra ``vault``)
 

@@ -1,4 +1,4 @@
-"""Secrets in a variable of the caller, or in a file of the user's own."""
+"""Secrets in a variable of the caller, or in a file of the user's own, also at a field of one of JSON."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def from_environment(name: str, environment: Mapping[str, str], blanks: bool = F
 
 
 def from_file(path: Path, blanks: bool = False, field: str = "") -> Secret:
-    """A regular file nobody else may read, or the text at ``field`` of one of JSON; anything else is refused with the
-    command that mends it.
+    """A regular file nobody else may read, or the text at ``field`` (``A.B``) of one of JSON; anything else is refused
+    with the command that mends it.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
