@@ -291,7 +291,7 @@ async def test_what_a_row_says(bench: Any) -> None:
 # --- keeping -------------------------------------------------------------------------------------------------
 
 
-def test_old_tapes_go_and_those_of_live_executions_stay(tmp_path: Path, clock: ManualClock) -> None:
+def test_old_tapes_go_by_execution(tmp_path: Path, clock: ManualClock) -> None:
     old = datetime(2026, 1, 1, tzinfo=UTC)
     for number, name in enumerate(("ex-a", "ex-b", "ex-c")):
         written(tmp_path / name / "w.tape", clock)
