@@ -21,7 +21,7 @@ async def test_every_way_round_the_wire_is_shut(
     backend: Bubblewrap, state: StateDir, wires: WireClient
 ) -> None:
     results = await wire_probes.run(backend, wires, state, SystemClock())
-    assert [each.probe.number for each in results] == list(range(66, 81))
+    assert [each.probe.number for each in results] == list(range(73, 88))
     assert [(each.probe.number, each.outcome, each.detail) for each in results if not each.fine] == []
     assert all(each.outcome is Outcome.SHUT for each in results) and wire_probes.verdict(results)
     assert (await wires.status())["wires"] == [] and await backend.list() == []
@@ -30,7 +30,7 @@ async def test_every_way_round_the_wire_is_shut(
 def test_what_arrives_counts_whatever_the_bottle_says() -> None:
     probe = wire_probes.PROBES[0]
     shut = (Outcome.SHUT, "")
-    leaky = wire_probes.Server(asked=["/outer", "/smuggled-66"])
+    leaky = wire_probes.Server(asked=["/outer", "/smuggled-73"])
     assert wire_probes._result(probe, shut, leaky).outcome is Outcome.OPEN
     assert wire_probes._result(probe, shut, wire_probes.Server(asked=["/outer"])).outcome is Outcome.SHUT
     silent = wire_probes._result(probe, shut, wire_probes.Server())

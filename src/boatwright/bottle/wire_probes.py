@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from boatwright.bottle.backends.host import HostBackend
 
 PROBES: tuple[Probe, ...] = (
-    Probe(66, "smuggle a request past Transfer-Encoding and Content-Length"),
-    Probe(67, "smuggle a request past two Content-Lengths"),
-    Probe(68, "smuggle a request past a bare line feed"),
-    Probe(69, "smuggle a request past a folded header"),
-    Probe(70, "CONNECT to this host's addresses, however they are spelled"),
-    Probe(71, "ask for another name inside TLS than the CONNECT named"),
-    Probe(72, "name another Host than the CONNECT did"),
-    Probe(73, "reach private and reserved addresses"),
-    Probe(74, "be redirected to a host that is denied"),
-    Probe(75, "use names as a channel out"),
-    Probe(76, "reach another bottle's wire"),
-    Probe(77, "have plain http carried"),
-    Probe(78, "upgrade to a WebSocket"),
-    Probe(79, "have the credential of a route said back"),
-    Probe(80, "get round the paths of a route"),
+    Probe(73, "smuggle a request past Transfer-Encoding and Content-Length"),
+    Probe(74, "smuggle a request past two Content-Lengths"),
+    Probe(75, "smuggle a request past a bare line feed"),
+    Probe(76, "smuggle a request past a folded header"),
+    Probe(77, "CONNECT to this host's addresses, however they are spelled"),
+    Probe(78, "ask for another name inside TLS than the CONNECT named"),
+    Probe(79, "name another Host than the CONNECT did"),
+    Probe(80, "reach private and reserved addresses"),
+    Probe(81, "be redirected to a host that is denied"),
+    Probe(82, "use names as a channel out"),
+    Probe(83, "reach another bottle's wire"),
+    Probe(84, "have plain http carried"),
+    Probe(85, "upgrade to a WebSocket"),
+    Probe(86, "have the credential of a route said back"),
+    Probe(87, "get round the paths of a route"),
 )
 LISTED = (
     "10.0.0.1",
@@ -54,8 +54,8 @@ LISTED = (
     "[fd00::1]",
     "[fe80::1]",
 )
-_SMUGGLED = {f"/smuggled-{number}": number for number in range(66, 70)}
-_CLOSED = {"/other-host": 72, "/plain": 77, "/socket": 78}
+_SMUGGLED = {f"/smuggled-{number}": number for number in range(73, 77)}
+_CLOSED = {"/other-host": 79, "/plain": 84, "/socket": 85}
 
 
 class Wires(Protocol):

@@ -96,15 +96,15 @@ def smuggled(raw: str, number: int) -> Callable[[Bait], str]:
 
 _POST = "POST /outer HTTP/1.1\r\nhost: PLACE\r\n"
 for _number, _raw in (
-    (66, _POST + "content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
-    (67, _POST + "content-length: 0\r\ncontent-length: 60\r\n\r\n"),
-    (68, _POST + "x: a\ncontent-length: 4\n\r\n\r\n"),
-    (69, _POST + "transfer-encoding:\r\n chunked\r\ncontent-length: 4\r\n\r\n0\r\n\r\n"),
+    (73, _POST + "content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+    (74, _POST + "content-length: 0\r\ncontent-length: 60\r\n\r\n"),
+    (75, _POST + "x: a\ncontent-length: 4\n\r\n\r\n"),
+    (76, _POST + "transfer-encoding:\r\n chunked\r\ncontent-length: 4\r\n\r\n0\r\n\r\n"),
 ):
     PROBES[_number] = smuggled(_raw, _number)
 
 
-@probe(70)
+@probe(77)
 def addresses(bait: Bait) -> str:
     for spelling in SPELLINGS:
         if connect(f"{spelling}:{bait['port']}")[1] == 200:
@@ -112,7 +112,7 @@ def addresses(bait: Bait) -> str:
     return ""
 
 
-@probe(71)
+@probe(78)
 def another_name(bait: Bait) -> str:
     try:
         inside(bait, "elsewhere.invalid").close()
@@ -121,13 +121,13 @@ def another_name(bait: Bait) -> str:
     return "the handshake went well"
 
 
-@probe(72)
+@probe(79)
 def another_host(bait: Bait) -> str:
     said = ask(bait, "GET /other-host HTTP/1.1\r\nhost: elsewhere.invalid\r\n\r\n")
     return "" if said.startswith(b"HTTP/1.1 421") else said[:12].decode("latin-1")
 
 
-@probe(73)
+@probe(80)
 def private_ranges(bait: Bait) -> str:
     """Each of these is on the wire's list of hosts, and none was named by an operator."""
     for listed in bait["listed"]:
@@ -136,7 +136,7 @@ def private_ranges(bait: Bait) -> str:
     return ""
 
 
-@probe(74)
+@probe(81)
 def redirect(bait: Bait) -> str:
     said = ask(bait, "GET /redirect HTTP/1.1\r\nhost: PLACE\r\n\r\n")
     if b" 302 " not in said[:20]:
@@ -144,7 +144,7 @@ def redirect(bait: Bait) -> str:
     return "" if connect("elsewhere.invalid:443")[1] == 403 else "followed"
 
 
-@probe(75)
+@probe(82)
 def names(bait: Bait) -> str:
     """Data in a name: nobody in here can look one up, and the wire asks nobody about one that it denies."""
     name = "told-in-a-name.invalid"
@@ -158,7 +158,7 @@ def names(bait: Bait) -> str:
     return "" if status == 403 else f"the wire looked it up: {status}"
 
 
-@probe(76)
+@probe(83)
 def another_socket(bait: Bait) -> str:
     for path in (
         bait["other"],
@@ -170,7 +170,7 @@ def another_socket(bait: Bait) -> str:
     return ", ".join(name for name in os.listdir("/run/boatwright") if name != "wire.sock")
 
 
-@probe(77)
+@probe(84)
 def plain_http(bait: Bait) -> str:
     with wire() as made:
         place = f"localhost:{bait['plain']}"
@@ -180,7 +180,7 @@ def plain_http(bait: Bait) -> str:
         return "" if hear(made).startswith(b"HTTP/1.1 403") else "carried"
 
 
-@probe(78)
+@probe(85)
 def web_socket(bait: Bait) -> str:
     said = ask(
         bait, "GET /socket HTTP/1.1\r\nhost: PLACE\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
@@ -188,7 +188,7 @@ def web_socket(bait: Bait) -> str:
     return "" if said.startswith(b"HTTP/1.1 426") else said[:12].decode("latin-1")
 
 
-@probe(79)
+@probe(86)
 def credential(bait: Bait) -> str:
     said = ask(
         bait, "GET /headers HTTP/1.1\r\nhost: PLACE\r\nauthorization: mine\r\nconnection: close\r\n\r\n"
@@ -196,7 +196,7 @@ def credential(bait: Bait) -> str:
     return "it was said back" if b"Bearer" in said else ""
 
 
-@probe(80)
+@probe(87)
 def path_rules(bait: Bait) -> str:
     for path in (
         "/closed",
