@@ -173,6 +173,10 @@ def test_pi_is_told_of_the_model() -> None:
     assert provider["models"][0]["id"] == "m" and provider["apiKey"] == NO_KEY
 
 
+MCP = {
+    "type": "mcp_tool_call", "server": "boatwright", "tool": "ask_operator", "arguments": {"question": "Which?"},
+    "error": None,
+}  # fmt: skip
 HEARD: list[tuple[type[Headless], dict[str, Any], list[Heard]]] = [
     (Claude, {"type": "system", "subtype": "init", "session_id": "x"}, []),
     (
@@ -202,6 +206,10 @@ HEARD: list[tuple[type[Headless], dict[str, Any], list[Heard]]] = [
          "item": {"type": "command_execution", "command": "ls", "aggregated_output": "a b", "exit_code": 0}},
         [Heard(tool="shell ls", result="a b")],
     ),
+    (Codex, {"type": "item.completed", "item": MCP | {"result": {"content": [{"type": "text", "text": "Blue."}]}}},
+     [Heard(tool='boatwright.ask_operator {"question": "Which?"}', result="Blue.")]),
+    (Codex, {"type": "item.completed", "item": MCP | {"result": None, "error": {"message": "timed out"}}},
+     [Heard(tool='boatwright.ask_operator {"question": "Which?"}', result="timed out")]),
     (Codex, {"type": "turn.failed", "error": {"message": "no"}}, [Heard(failed="no")]),
     (Codex, {"type": "error", "message": "again"}, [Heard(failed="again")]),
     (Pi, {"type": "session", "id": "x"}, []),

@@ -83,6 +83,8 @@ TAKEN = {
     ),
     "own words": item(role="assistant", content=[{"type": "output_text", "text": "x"}]),
     "not stored": ask(store=False),
+    "tools looked for here": item(type="tool_search_call", call_id="c", execution="client", arguments={}),
+    "tools found here": item(type="tool_search_output", call_id="c", execution="client", tools=[FUNCTION]),
     "tools in the input": item(type="additional_tools", role="developer", tools=[FUNCTION]),
 }
 
@@ -114,6 +116,8 @@ REFUSED = {
     "shell": tool(type="shell", environment={"type": "container_auto"}),
     "tool_search": tool(type="tool_search"),
     "programmatic_tool_calling": tool(type="programmatic_tool_calling"),
+    "tool_search_call": item(type="tool_search_call", call_id="c", arguments={}),
+    "tool_search_output": item(type="tool_search_output", call_id="c", execution="server", tools=[]),
     "item_reference": item(type="item_reference", id="msg_1"),
     "compaction": item(type="compaction", encrypted_content="A"),
     "reasoning": item(type="reasoning", id="rs_1", summary=[]),
@@ -143,6 +147,9 @@ NEVER = {
         type="namespace", name="n", tools=[{"type": "mcp", "server_url": "https://a.example"}]
     ),
     "hidden in the input": item(type="additional_tools", tools=[{"type": "web_search"}]),
+    "hidden in what was found": item(
+        type="tool_search_output", execution="client", tools=[{"type": "web_search"}]
+    ),
     "no input": {"model": "m"},
     "input item text": ask(input=["hi"]),
     "no model": {"input": "hi"},

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.agents, pytest.mark.timeout(300)]
 AGENTS = os.environ.get("BOATWRIGHT_TEST_AGENTS", "claude codex").split()
 NAMES = {
     "claude": "mcp__boatwright__ask_operator",
-    "codex": "mcp__boatwright__ask_operator",
+    "codex": "ask_operator",  # in the namespace mcp__boatwright, which stands beside the name
     "opencode": "boatwright_ask_operator",
     "gemini": "mcp_boatwright_ask_operator",
     "copilot": "boatwright-ask_operator",

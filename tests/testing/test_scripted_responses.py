@@ -131,6 +131,15 @@ async def test_codexs_newest_models_have_a_program_for_a_shell_and_no_tools_key(
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
 
 
+async def test_a_tool_of_a_namespace_is_called_with_it_and_one_without_is_not(short: Path) -> None:
+    script = "replies: [{tools: [{call: {name: ask, arguments: {}}}, {bash: ls}]}]"
+    inside = {"type": "namespace", "name": "mcp__desk", "tools": [TOOL | {"name": "ask"}]}
+    async with asking(short, script) as it:
+        asked, shell = (await it.raw(tools=[inside, TOOL]))["output"]
+    assert (asked["name"], asked["namespace"]) == ("ask", "mcp__desk")
+    assert shell["name"] == "bash" and "namespace" not in shell
+
+
 async def test_the_local_shell_is_called_in_its_own_form(short: Path) -> None:
     async with asking(short) as it:
         items = (await it.raw(tools=[{"type": "local_shell"}]))["output"]

@@ -71,11 +71,25 @@ class Codex(Headless):
                 )
             case "item.completed", "file_change":
                 yield Heard(tool=f"edit {json.dumps(item.get('changes'))}")
+            case "item.completed", "mcp_tool_call":
+                called = f"{item.get('server')}.{item.get('tool')}"
+                given = json.dumps(item.get("arguments"), ensure_ascii=False)
+                yield Heard(tool=f"{called} {given}", result=_told(item))
             case "turn.failed", _:
                 error = line.get("error")
                 yield Heard(failed=str(error.get("message") if isinstance(error, Mapping) else error))
             case "error", _:
                 yield Heard(failed=str(line.get("message") or ""))
+
+
+def _told(item: Mapping[str, Any]) -> str:
+    """What a tool of an MCP server came back with: its words, or why there are none."""
+    for found in (item.get("error"), item.get("result")):
+        if isinstance(found, Mapping):
+            parts = found.get("content")
+            texts = [str(part.get("text") or "") for part in parts or () if isinstance(part, Mapping)]
+            return "\n".join(texts) or str(found.get("message") or "")
+    return ""
 
 
 def _servers(call: Call) -> Sequence[str]:

@@ -37,12 +37,16 @@ class BadRequestError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A tool the asking program offers. ``kind`` is the protocol's own word; a ``custom`` one takes plain text."""
+    """A tool the asking program offers. ``kind`` is the protocol's own word; a ``custom`` one takes plain text.
+
+    ``namespace`` is where it stands, for a protocol that keeps tools in such; a call must say it.
+    """
 
     name: str
     schema: Mapping[str, Any] = field(default_factory=dict)
     kind: str = "function"
     description: str = ""
+    namespace: str = ""
 
     @property
     def properties(self) -> Mapping[str, Any]:

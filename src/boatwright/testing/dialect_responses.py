@@ -56,13 +56,13 @@ def _offered_in(items: Sequence[_Item]) -> Iterator[Offer]:
             yield from _offers(item.get("tools") or ())
 
 
-def _offers(tools: Sequence[Any]) -> Iterator[Offer]:
+def _offers(tools: Sequence[Any], namespace: str = "") -> Iterator[Offer]:
     for tool in tools:
         if not isinstance(tool, dict):
             continue
         kind = str(tool.get("type", "function"))
         if kind == "namespace":
-            yield from _offers(tool.get("tools") or ())
+            yield from _offers(tool.get("tools") or (), str(tool.get("name", "")))
         elif kind == "local_shell" or "name" in tool:
             schema = tool.get("parameters")
             yield Offer(
@@ -70,6 +70,7 @@ def _offers(tools: Sequence[Any]) -> Iterator[Offer]:
                 schema if isinstance(schema, dict) else {},
                 kind,
                 str(tool.get("description", "")),
+                namespace,
             )
 
 
@@ -173,9 +174,9 @@ def _response(asked: Asked, answer: Answer, *, usage: bool) -> dict[str, Any]:
 
 
 def _output(asked: Asked, answer: Answer) -> list[_Item]:
-    kinds = {offer.name: offer.kind for offer in asked.offers}
+    offers = {offer.name: offer for offer in asked.offers}
     said = [_message(asked, answer.text)] if answer.text or not answer.calls else []
-    return said + [_call(call, kinds.get(call.name, "function")) for call in answer.calls]
+    return said + [_call(call, offers.get(call.name, Offer(call.name))) for call in answer.calls]
 
 
 def _message(asked: Asked, text: str) -> _Item:
@@ -186,18 +187,19 @@ def _message(asked: Asked, text: str) -> _Item:
     }  # fmt: skip
 
 
-def _call(call: Call, kind: str) -> _Item:
+def _call(call: Call, offer: Offer) -> _Item:
     base = {"call_id": call.id, "status": "completed"}
-    if kind == "custom":
+    if offer.kind == "custom":
         text = _argument(call, TEXT)
         return {"type": "custom_tool_call", "id": f"ctc_{call.id}", "name": call.name, "input": text} | base
-    if kind == "local_shell":
+    if offer.kind == "local_shell":
         command = next((_argument(call, name) for name in COMMAND_ARGUMENTS), call.arguments)
         action = {"type": "exec", "command": ["bash", "-lc", command], "env": {}}
         return {"type": "local_shell_call", "id": f"lsh_{call.id}", "action": action} | base
+    where = {"namespace": offer.namespace} if offer.namespace else {}
     return {
         "type": "function_call", "id": f"fc_{call.id}", "name": call.name, "arguments": call.arguments,
-    } | base  # fmt: skip
+    } | where | base  # fmt: skip
 
 
 def _argument(call: Call, name: str) -> str:

@@ -157,10 +157,12 @@ def _check_item(item: Body, ask: Ask, inline: Inline) -> None:
         _check_content(item.get("content"), ask, inline)
     elif kind in ("function_call_output", "custom_tool_call_output"):
         _check_content(item.get("output"), ask, inline)
-    elif kind == "additional_tools":  # Codex 0.169, with its newest models: the tools stand in the input
-        _check_tools(item.get("tools"), ask, 0)
+    elif kind == "additional_tools" or (kind == "tool_search_output" and item.get("execution") == "client"):
+        _check_tools(item.get("tools"), ask, 0)  # Codex 0.169: tools that stand in the input
     elif kind == "reasoning":
         _check_thoughts(item, ask, inline)
+    elif kind == "tool_search_call" and item.get("execution") == "client":
+        return  # what was looked for stands in the body
     elif kind not in _PLAIN_ITEMS and (not isinstance(kind, str) or kind not in ask.allow_fields):
         raise bound.unbounded(f"an input item of type {str(kind)[:64]!r} is not on the list", str(kind))
 
