@@ -7,8 +7,10 @@ alone.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -190,7 +192,7 @@ def _sqlite_engine(url: URL, busy_seconds: float) -> Engine:
     path = Path(str(url.database))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        _make(path.resolve())
     except OSError as error:
         raise unavailable.from_file(error, path) from error
     engine = create_engine(
@@ -199,6 +201,20 @@ def _sqlite_engine(url: URL, busy_seconds: float) -> Engine:
     event.listen(engine, "connect", lambda raw, _record: _prepare_sqlite(raw, busy_seconds))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make(path: Path) -> None:
+    """Make the file, mode 0600, where there is none; ``OSError`` where it cannot be read and written.
+
+    It is never opened for that. SQLite's locks are the process's: closing any descriptor of the file drops those of
+    every connection that this process has to it, and whoever leaves next takes the write-ahead log away under them.
+    """
+    try:
+        os.mknod(path, stat.S_IFREG | 0o600)
+    except FileExistsError:
+        if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+            readonly = os.statvfs(path).f_flag & os.ST_RDONLY
+            raise OSError(errno.EROFS if readonly else errno.EACCES, "it cannot be written") from None
 
 
 def _prepare_sqlite(raw: sqlite3.Connection, busy_seconds: float) -> None:
