@@ -16,6 +16,7 @@ from typing import Any
 import h11
 import pytest
 
+from boatwright.egress.spec import to_json
 from boatwright.testing.tls_server import Heard, TlsServer
 from boatwright.values.route import Credential, Form, Route, Scheme
 from boatwright.values.usage import Cap
@@ -422,6 +423,23 @@ async def test_a_reload_denies_from_the_next_request_on_and_drops_no_stream(
     server.say.put_nowait(b"")
     assert isinstance(await streaming.event(), h11.EndOfMessage)
     assert bench.proxy._rows.all()[0].routes == (), "a proxy that restarts follows them too"
+
+
+async def test_a_worker_that_opens_its_wire_again_takes_back_no_reload(bench: Any, server: TlsServer) -> None:
+    await opened(bench, server, route(server, credential=Credential("env:KEY")))
+    wire = bench.proxy._wires["w1"]
+    before = {"do": "open", "spec": to_json(wire.spec), "keys": {"route:api": "older"}}
+    changed = route(server, credential=Credential("env:KEY"), paths=("/narrow",))
+    await reload(bench, changed, **{"route:api": "newer"})
+    assert (await bench.order({**before, "again": True}))["ok"] == {}
+    assert wire.spec.routes == (changed,) and wire.keys["route:api"].reveal() == "newer"
+    await reload(bench)
+    assert (await bench.order({**before, "again": True}))["ok"] == {}
+    assert wire.spec.routes == () == bench.proxy._rows.all()[0].routes
+    assert (await bench.order(before))["ok"] == {}
+    assert [each.name for each in wire.spec.routes] == ["api"], (
+        "who opens it for the first time says what it is"
+    )
 
 
 async def test_a_reload_gives_a_wire_no_route_it_did_not_have(bench: Any, server: TlsServer) -> None:

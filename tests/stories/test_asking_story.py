@@ -140,7 +140,7 @@ async def test_a_grant_that_was_killed_half_way_is_finished_as_it_was_decided(
     async def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(asks, "_raise", killed)
+    monkeypatch.setattr(asks.cuts, "raise_named", killed)
     with pytest.raises(KeyboardInterrupt):
         await asks.grant(house, desk.engine, ask.id, by="me")
     monkeypatch.undo()

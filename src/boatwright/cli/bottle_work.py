@@ -62,7 +62,8 @@ def start(
         color=color, budget=budget, model=model, copy_cwd=cwd, backend=backend,
     )  # fmt: skip
     with common.housed() as house:
-        house.require_bottle(backend or "")
+        if backend is not None:  # else its manifests may name one
+            house.require_bottle(backend)
         if not headless:
             return bottle_terminal.start(house, ask, dry_run=dry_run)
         return common.wait(_dry(house, ask) if dry_run else _start(house, ask))
@@ -77,7 +78,6 @@ def resume(
     """Have the agent of a bottle go on, with its own session; a frozen one in a new bottle."""
     asked = _prompt(headless, prompt)
     with common.housed() as house:
-        house.require_bottle()
         if asked is None:
             return bottle_terminal.resume(house, slug, budget)
         return common.wait(_resume(house, slug, asked, budget))

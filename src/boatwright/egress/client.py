@@ -159,10 +159,11 @@ class WireClient:
 
     # --- wires -------------------------------------------------------------------------------------------
 
-    async def open(self, spec: WireSpec) -> Path:
-        """Open a wire, or say again what it is; returns the directory that holds its socket.
+    async def open(self, spec: WireSpec, *, again: bool = False) -> Path:
+        """Open a wire, or say anew what it is; returns the directory that holds its socket.
 
-        One that was cut stays so: only a raise, or going on, lifts a cut.
+        One that was cut stays so: only a raise, or going on, lifts a cut. ``again``: by who opened it before, so that
+        routes and keys stay as a reload has made them meanwhile.
 
         Keys that only this client can resolve, such as ``env:``, are handed over; ``errors.Parked`` (code
         ``credential``) names the one that cannot be had. ``registry_only`` adds this host's registries.
@@ -171,7 +172,7 @@ class WireClient:
             spec = await asyncio.to_thread(self._with_registries, spec)
         spec = self._located(spec)
         handed = await asyncio.to_thread(self._keys, spec)
-        await self._order({"do": "open", "spec": to_json(spec), "keys": handed})
+        await self._order({"do": "open", "spec": to_json(spec), "keys": handed, "again": again})
         return wires.directory(self._state, spec.id)
 
     async def close(self, wire: str) -> None:
@@ -182,6 +183,12 @@ class WireClient:
         except _Away:
             rows = await asyncio.to_thread(self._rows)
             await asyncio.to_thread(rows.forget, wire)
+
+    async def close_of(self, execution: str) -> None:
+        """Close every wire of an account, by its rows: those that a proxy to come would listen on again, too."""
+        for spec in await asyncio.to_thread(self.opened):
+            if spec.execution == execution:
+                await self.close(spec.id)
 
     async def cut(self, wire: str) -> None:
         """Cut a wire: calls under way end and are charged; no wire of its account carries a call until that is lifted."""

@@ -194,15 +194,19 @@ class Proxy:
             return await orders[request["do"]](request)
 
     async def _open(self, request: control.Request) -> control.Answer:
-        spec = spec_module.from_json(request["spec"])
+        spec, keys = spec_module.from_json(request["spec"]), dict(request.get("keys", {}))
+        wire = self._wires.get(spec.id)
+        if wire is not None and request.get("again"):
+            # What a reload made of it meanwhile is newer than what its worker knows.
+            spec = replace(spec, routes=wire.spec.routes)
+            keys = {name: key for name, key in keys.items() if name not in wire.keys}
         gateway.check(spec, self.clock.now())
         await asyncio.to_thread(self._rows.save, spec, self.clock.now())
-        wire = self._wires.get(spec.id)
         if wire is None:
             wire = await self._wire(spec)
             await self._listen(wire)
         await self.still_cut(wire)
-        wire.hand_over(spec, dict(request.get("keys", {})))
+        wire.hand_over(spec, keys)
         routes = " ".join(route.name for route in spec.routes)
         self.note("opened", wire=spec.id, execution=spec.execution, network=spec.network, routes=routes)
         return {}

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 
 from boatwright import errors
-from boatwright.intake import commands
+from boatwright.intake import cuts
 from boatwright.ledger.asks import FRESH
 from boatwright.rules import asking
 from boatwright.rules.asking import Decision, NotAsked
@@ -89,7 +89,8 @@ async def grant(
             )
         ask = await asyncio.to_thread(house.ledger.asks.decide, ask.id, decided.granted)
     if ask.wish.kind is AskKind.BUDGET:
-        await _raise(house, engine, ask.account, Cap.parse(ask.decision), by=by)
+        meant = await asyncio.to_thread(cuts.of_account, house, ask.account)
+        await cuts.raise_named(house, engine, meant, Cap.parse(ask.decision), by=by)
     said = asking.answer(note) if note.strip() else ""
     return await asyncio.to_thread(house.ledger.asks.close, ask.id, AskState.ANSWERED, said, by=by)
 
@@ -131,12 +132,3 @@ def _opened(house: House, ask: Ask, route: str | None) -> Decision:
         ) from error
     network = house.settings.network
     return asking.opened(wanted, network.ceiling, network.allow)
-
-
-async def _raise(house: House, engine: Engine, account: str, cap: Cap, *, by: str) -> None:
-    """An execution's by the way everybody raises it; a bottle's own is a cap, and an end to a cut."""
-    if await asyncio.to_thread(house.ledger.executions.get, account) is not None:
-        await commands.raise_budget(house, engine, account, budget=cap, by=by)
-    else:
-        await asyncio.to_thread(house.wire.budgets().set_cap, "execution", account, cap, hard=True)
-        await asyncio.to_thread(house.wire.cuts().lift, account)

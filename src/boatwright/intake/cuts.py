@@ -58,6 +58,13 @@ def find(house: House, named: str) -> Named:
     return Named(view.id, view=view)
 
 
+def of_account(house: House, account: str) -> Named:
+    """Whose account it is; neither execution nor bottle where there is none any more."""
+    view = house.ledger.executions.get(account)
+    solo = None if view else next((each for each in records(house).all() if each.account == account), None)
+    return Named(account, view, solo)
+
+
 def _solo(house: House, named: str) -> Solo | None:
     try:
         return records(house).find(named)
@@ -169,7 +176,10 @@ class Raised:
 
 async def raise_budget(house: House, engine: Engine, named: str, budget: Cap, *, by: str) -> Raised:
     """Set the cap of an execution, or of a bottle by itself, anew; what was cut carries calls again."""
-    meant = await asyncio.to_thread(find, house, named)
+    return await raise_named(house, engine, await asyncio.to_thread(find, house, named), budget, by=by)
+
+
+async def raise_named(house: House, engine: Engine, meant: Named, budget: Cap, *, by: str) -> Raised:
     if meant.view is not None:
         cap = await commands.raise_budget(house, engine, meant.view.id, budget=budget, by=by)
     else:
@@ -180,6 +190,8 @@ async def raise_budget(house: House, engine: Engine, named: str, budget: Cap, *,
 async def _raise_bottle(house: House, meant: Named, budget: Cap) -> Cap:
     request.refuse_empty(budget, None)
     cap = house.settings.refuse_above_ceiling(budget)
+    if meant.solo is not None:  # what a kill left half torn down cannot be gone on with
+        await solo_cut.finish_unheld(house, meant.solo.slug)
     await asyncio.to_thread(house.wire.budgets().set_cap, "execution", meant.account, cap, hard=True)
     await asyncio.to_thread(house.wire.cuts().lift, meant.account)
     return cap

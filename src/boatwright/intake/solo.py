@@ -90,10 +90,15 @@ def refuse_backend(name: str | None) -> None:
         registry_of_backends.refuse_unknown(name)
 
 
+def made_by(record: Solo) -> str:
+    """The name of the backend a bottle stays with."""
+    return record.backend or registry_of_backends.BUBBLEWRAP
+
+
 def refuse_another(record: Solo, name: str | None) -> None:
     """A bottle stays with the backend that made it."""
     refuse_backend(name)
-    own = record.backend or registry_of_backends.BUBBLEWRAP
+    own = made_by(record)
     if name is not None and name != own:
         raise errors.Refused(
             f"the bottle '{record.slug}' was made by the backend {own}, and goes on there",
@@ -141,6 +146,8 @@ async def look_again(house: House, slug: str) -> Wanted:
     mirror = await asyncio.to_thread(solo.mirror_of, house, record)
     here = await ground.untested(house, mirror, record.commit, solo.flags(record), files=record.copied)
     solo.refuse_no_screen(registry.provider(record.provider, here.composed.manifest))
+    house.backend.of(made_by(record)).refuse_no_terminals()
+    await asyncio.to_thread(house.require_bottle, made_by(record))
     again = record.model_copy(update={"terminal": True})
     return Wanted(again, slug, here, here.composed.notices)
 
@@ -189,15 +196,16 @@ async def resume(
         refuse_prompt(prompt)
     known = records(house)
     refuse_another(known.get(slug), backend)
+    await asyncio.to_thread(house.require_bottle, made_by(known.get(slug)))
     with await asyncio.to_thread(known.hold, slug) as hold:
-        record = known.get(slug)
+        # What a kill left half done comes first: once the cut is lifted nobody knows of it.
+        record = await solo_cut.finish(house, known.get(slug))
         if budget is not None:
             cap = house.settings.refuse_above_ceiling(Cap.parse(budget), field="--budget")
             request.refuse_empty(cap, budget)
             record = await asyncio.to_thread(known.write, record.model_copy(update={"budget": cap}))
             await asyncio.to_thread(_set_cap, house, record)
             await asyncio.to_thread(house.wire.cuts().lift, record.account)
-        record = await solo_cut.finish(house, record)  # what a kill left half done
         await _refuse_cut(house, record)
         return await _work(house, hold, record, prompt, say, begun, terminal)
 

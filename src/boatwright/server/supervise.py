@@ -102,7 +102,6 @@ class Supervisor:
 
     async def _work(self) -> Solo:
         house, request = self._house, self._request
-        house.require_bottle()
         how: dict[str, Any] = {"say": self._say, "begun": self._begun.set_result, "terminal": self._terminal}
         if request.ask is None:
             return await solo.resume(house, request.slug, "", budget=request.budget, **how)

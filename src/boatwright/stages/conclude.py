@@ -22,9 +22,7 @@ async def run(context: Context, house: House, outcome: str) -> Settled:
     """Delivered and parked keep a frozen bottle for the next turn; an end destroys it."""
     await metering.import_usage(house, context.execution)
     released: list[str] = []
-    for wire in (await house.wire.status())["wires"]:  # those of killed workers stay open until they are told
-        if wire["execution"] == context.execution:
-            await house.wire.close(wire["id"])
+    await house.wire.close_of(context.execution)  # those of killed workers stay open until they are told
     for slug in await house.backend.list():  # so do the bottles of their test runs
         if slug.startswith(running.prefix(context.execution)):
             await house.backend.destroy(slug)

@@ -56,17 +56,19 @@ class Line:
         self._house = house
         self.spec = spec
         self.environment: dict[str, str] = {}
+        self._opened = False
         self.socket = wires.directory(house.state, spec.id) / wires.SOCKET
 
     async def revive(self) -> None:
         """The proxy may have died: have one listen, with this wire on it."""
         await self._house.wire.ensure()
-        await self._house.wire.open(self.spec)
+        await self._house.wire.open(self.spec, again=self._opened)
+        self._opened = True
 
     async def reach(self, hosts: Sequence[str]) -> None:
         """Let it lead to ``hosts`` too, which an operator named. What was cut stays cut."""
         self.spec = reaching(self.spec, hosts)
-        await self._house.wire.open(self.spec)
+        await self._house.wire.open(self.spec, again=True)
 
 
 def reaching(spec: WireSpec, hosts: Sequence[str]) -> WireSpec:

@@ -40,7 +40,7 @@ from boatwright.stages.way_out import WayOut
 from boatwright.values.solo import Solo, SoloEnd, SoloState
 
 ATTENDED_SECONDS = 86_400.0
-_ANEW = frozenset({SoloState.STARTING, SoloState.KILLED})
+ANEW = frozenset({SoloState.STARTING, SoloState.KILLED})
 """States without a workspace: one is laid out."""
 TORN_DOWN = (
     "You were stopped, and your workspace was taken away: it begins anew, without what you did in it. Look before you "
@@ -144,11 +144,11 @@ class _Run:
         house, record = self._house, self.record
         prepared = await environments.for_bottle(house, account(record), mirror, here, self._say)
         spec = bottles.spec_of(house, record.slug, here, prepared, fitting, way)
-        if record.state in {SoloState.FROZEN, *_ANEW}:
+        if record.state in {SoloState.FROZEN, *ANEW}:
             await bottles.let_go(house, record.slug)  # what a kill left half made, or half let go
         if record.state is SoloState.FROZEN:
             return await house.backend.thaw(spec, house.ledger.artifacts.path(record.archive))
-        if record.state not in _ANEW and await house.backend.open(record.slug) is None:
+        if record.state not in ANEW and await house.backend.open(record.slug) is None:
             raise errors.NotFound(
                 f"the directories of the bottle '{record.slug}' are gone",
                 subject=record.slug,
@@ -156,7 +156,7 @@ class _Run:
             )
         bottle = await house.backend.create(spec)
         await bottle.stop()  # what a process that was killed left running in it
-        if record.state in _ANEW and mirror is not None:
+        if record.state in ANEW and mirror is not None:
             await checkout.checkout(house.backend, bottle, mirror, commit=record.commit)
         return bottle
 
@@ -300,10 +300,8 @@ async def _nothing() -> None:
 
 
 async def close_wires(house: House, record: Solo) -> None:
-    """Close what a process that was killed left open."""
-    for wire in (await house.wire.status())["wires"]:
-        if wire["execution"] == record.account:
-            await house.wire.close(wire["id"])
+    """Close what a process that was killed left open, whether a proxy lives or will find its row."""
+    await house.wire.close_of(record.account)
 
 
 async def freeze(house: House, record: Solo) -> Solo:

@@ -27,7 +27,8 @@ async def _carry_out(house: House, record: Solo, cut: Cut) -> Solo:
     if cut.policy is CutPolicy.KILL:
         return await solo.tear_down(house, record)
     await solo.close_wires(house, record)
-    if cut.policy is CutPolicy.FREEZE and await house.backend.open(record.slug) is not None:
+    begun = record.state not in solo.ANEW
+    if cut.policy is CutPolicy.FREEZE and begun and await house.backend.open(record.slug) is not None:
         return await solo.freeze(house, record)
     return record
 
@@ -39,11 +40,13 @@ async def finish_all(house: House) -> int:
     for cut in await asyncio.to_thread(house.wire.cuts().all):
         record = None if cut.done else await asyncio.to_thread(_of, records, cut.account)
         if record is not None:
-            found += await _finish_one(house, records, record.slug)
+            found += await finish_unheld(house, record.slug)
     return found
 
 
-async def _finish_one(house: House, records: Records, slug: str) -> bool:
+async def finish_unheld(house: House, slug: str) -> bool:
+    """The same for one bottle, where nobody works on it; says whether there was one to look at."""
+    records = Records(house.state, house.clock)
     try:
         hold = await asyncio.to_thread(records.hold, slug, patience=0.0)
     except errors.Conflict:

@@ -140,6 +140,7 @@ def replayed(spec: WireSpec, execution: str, protocol: str, models: Models) -> W
         network=str(NetworkPolicy.DENY_ALL),
         hosts=(),
         private_hosts=(),
+        routes=(),
     )
 
 

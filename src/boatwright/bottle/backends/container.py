@@ -76,7 +76,6 @@ class Container(HostBackend):
     def seccomp(self) -> Path:
         """The file with the list of system calls, as runtimes read it."""
         content = system_calls.profile()
-        content = system_calls.profile()
         file = self._state.run / f"seccomp-{hashlib.sha256(content).hexdigest()[:16]}.json"
         if not file.exists():
             fresh = file.with_name(f".{file.name}-{self._ids.token()}")
