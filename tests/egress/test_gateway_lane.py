@@ -16,6 +16,7 @@ from boatwright import errors
 from boatwright.egress import proxy as proxy_module
 from boatwright.egress.booking import Settle
 from boatwright.egress.cuts import Cuts
+from boatwright.egress.spec import to_json
 from boatwright.egress.upstream import NotSent, Pool
 from boatwright.values.usage import Cap, Usage
 
@@ -53,6 +54,24 @@ async def test_a_call_carries_the_key_and_nothing_of_the_clients_secrets(bench: 
     assert (row.usage, row.source, row.status) == (Usage(input=11, output=7), "provider", 200)
     assert row.usd == Decimal(11 * 3 + 7 * 15) / 1_000_000
     assert row.event().reservation == row.reservation
+
+
+@pytest.mark.parametrize("key", ["sk-plain", 'sk-"re/al\\'])
+@pytest.mark.parametrize("slash", ["/", "\\/"])
+async def test_a_key_said_back_is_blotted_out_as_json_writes_it_too(bench: Any, key: str, slash: str) -> None:
+    """In the body, where a client would undo the escapes, and in a header that passes."""
+
+    async def answer(_: Any, say: Any) -> None:
+        said = json.dumps({"error": {"message": f"Incorrect API key provided: {key}"}}).replace("/", slash)
+        await say.whole(said.encode(), 401, request_id=f"r-{key}")
+
+    bench.provider.on_call = answer
+    order = {"do": "open", "spec": to_json(bench.spec()), "keys": {"anthropic": key, "openai": key}}
+    assert "ok" in await bench.order(order)
+    heard = await bench.call(MESSAGES, ask())
+    assert bench.provider.asked[0].headers["x-api-key"] == key
+    assert heard.status == 401 and heard.json["error"]["message"].startswith("Incorrect API key provided: **")
+    assert key not in heard.json["error"]["message"] and key not in heard.headers["request-id"]
 
 
 async def test_openai_gets_a_bearer_key_and_is_asked_for_usage(bench: Any) -> None:

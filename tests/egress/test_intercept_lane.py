@@ -16,6 +16,7 @@ from typing import Any
 import h11
 import pytest
 
+from boatwright.egress.scrub import Echoed, Scrub
 from boatwright.egress.spec import to_json
 from boatwright.testing.tls_server import Heard, TlsServer
 from boatwright.values.route import Credential, Form, Route, Scheme
@@ -296,6 +297,15 @@ async def test_sessions_and_secrets_said_back_stay_here(bench: Any, server: TlsS
     assert echoed.status == 403 and SECRET not in echoed.body.decode()
     with pytest.raises((EOFError, OSError, h11.RemoteProtocolError)):
         await client.ask("GET", "/headers-slowly")
+
+
+@pytest.mark.parametrize("said", ['key"/one', 'key\\"/one', 'key\\"\\/one'])
+def test_a_secret_said_back_is_known_as_json_writes_it_too(said: str) -> None:
+    for cut in range(len(said)):
+        scrub = Scrub('key"/one')
+        assert scrub.feed(f"ahead {said[:cut]}".encode()) == b"ahead "
+        with pytest.raises(Echoed):
+            scrub.feed(f"{said[cut:]} after".encode())
 
 
 async def test_an_authority_that_is_not_trusted(bench: Any, server: TlsServer) -> None:

@@ -90,6 +90,25 @@ def test_a_key_is_blotted_out_however_it_is_cut(
     ]
 
 
+@pytest.mark.parametrize("cut", range(1, 30))
+def test_a_key_is_blotted_out_as_json_writes_it_too(tmp_path: Path, clock: ManualClock, cut: int) -> None:
+    key = 'sk-"/\\é'
+    recorder = Recorder(tmp_path / "w.tape", wire="w", execution="e", purpose="p", clock=clock, note=print)
+    for said in (
+        json.dumps([key]),
+        json.dumps([key], ensure_ascii=False),
+        json.dumps([key]).replace("/", "\\/"),
+    ):
+        taping = recorder.begin("/p", b"{}", key)
+        taping.head(401, [])
+        taping.data(said.encode()[:cut])
+        taping.data(said.encode()[cut:])
+        taping.end(whole=True)
+    recorder.close()
+    for one in tape.read(tmp_path / "w.tape").exchanges:
+        assert set(json.loads(b"".join(data for _, data in one.chunks))[0]) == {"*"}
+
+
 def written(path: Path, clock: ManualClock, count: int = 2, *, close: bool = True) -> Recorder:
     recorder = Recorder(path, wire="w", execution="e", purpose="p", clock=clock, note=print)
     for number in range(count):

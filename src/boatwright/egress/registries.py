@@ -86,7 +86,12 @@ class _Found:
     """What the clients said so far."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self.asking = dict(environment)
+        # Clients read their own settings from it; keys of models and of the vault are none of them.
+        self.asking = {
+            name: value
+            for name, value in environment.items()
+            if name != "VAULT_TOKEN" and not name.endswith("_API_KEY")
+        }
         self.hosts: dict[str, None] = {}
         self.configured: dict[str, None] = {}
         self.environment: dict[str, str] = {}

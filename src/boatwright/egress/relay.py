@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import h11
 
+from boatwright.egress import scrub
 from boatwright.egress.booking import Outcome
 from boatwright.egress.hold import Hold
 from boatwright.egress.http1 import Head
@@ -83,7 +84,7 @@ class Relay:
         self._asked_usage = asked_usage
         self._mute = mute
         self._tape = tape
-        self._key = (key or "").encode()
+        self._key = scrub.spellings(key or "")
         self._answer = Answer()
         self._until: float | None = None
 
@@ -107,7 +108,8 @@ class Relay:
     async def _run(self, hold: Hold, outcome: MakeOutcome) -> None:
         head = await self._link.head()
         self._answer.status = head.status
-        headers, unpack = _headers(head)
+        passed, unpack = _headers(head)
+        headers = [(name, scrub.blot(value, self._key)) for name, value in passed]
         if self._tape is not None:
             self._tape.head(head.status, taped(head))
         kind = next((value for name, value in head.headers if name == b"content-type"), b"")
@@ -126,7 +128,8 @@ class Relay:
             if self._answer.bytes > MOST_BYTES:
                 raise TooLarge
         self._answer.whole = True
-        body = self._blot(b"".join(parts))
+        # A provider that turns a key down may say it back: no client of ours has to know it.
+        body = scrub.blot(b"".join(parts), self._key)
         status = self._answer.status
         said = _json(body)
         reading = self._protocol.read(said)
@@ -138,10 +141,6 @@ class Relay:
         await self._to_client(
             h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()
         )
-
-    def _blot(self, body: bytes) -> bytes:
-        """A provider that turns a key down may say it back: no client of ours has to know it."""
-        return body.replace(self._key, b"*" * len(self._key)) if self._key else body
 
     # --- a stream of events ------------------------------------------------------------------------------
 

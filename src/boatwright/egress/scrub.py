@@ -1,10 +1,12 @@
 """A secret that a server says back does not get into a bottle: the answer ends where it would begin.
 
-What is compared is the secret itself and the header's value as it was sent; a server that says it in another coding
-is not found out.
+What is compared is the secret itself and the header's value as it was sent, plain and as JSON escapes them; a server
+that says it in another coding is not found out.
 """
 
 from __future__ import annotations
+
+import json
 
 SHORTEST = 6
 """Shorter ones stand in any text by chance."""
@@ -14,12 +16,28 @@ class Echoed(Exception):
     """The secret stands in the answer."""
 
 
+def spellings(secret: str) -> tuple[bytes, ...]:
+    """The secret as text may hold it: plain, and as the string of a JSON document, with and without ``\\/``. The
+    longest first; none of an empty one.
+    """
+    escaped = (json.dumps(secret, ensure_ascii=plain)[1:-1] for plain in (True, False))
+    written = {secret, *(word for each in escaped for word in (each, each.replace("/", "\\/")))}
+    return tuple(sorted((word.encode() for word in written if word), key=lambda word: (-len(word), word)))
+
+
+def blot(data: bytes, words: tuple[bytes, ...]) -> bytes:
+    """``data`` of the same length, with asterisks where one of ``words`` stood."""
+    for word in words:
+        data = data.replace(word, b"*" * len(word))
+    return data
+
+
 class Scrub:
     """Feed it an answer in pieces; what may be the beginning of the secret is held back until it is known."""
 
     def __init__(self, *secrets: str) -> None:
         words = (part for secret in secrets for part in (secret, secret.rpartition(" ")[2]))
-        self._needles = tuple({word.encode() for word in words if len(word) >= SHORTEST})
+        self._needles = tuple({each for word in words if len(word) >= SHORTEST for each in spellings(word)})
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from boatwright import errors
+from boatwright.egress import scrub
 from boatwright.rules import replaying
 from boatwright.values.clock import Clock
 
@@ -29,7 +30,6 @@ MOST_BYTES = 64 << 20
 """Of one execution. What comes after that is not recorded."""
 START = hashlib.sha256(b"boatwright tape 1").hexdigest()
 SUFFIX = ".tape"
-_MASK = b"*"
 
 Note = Callable[..., None]
 Headers = Sequence[tuple[bytes, bytes]]
@@ -71,19 +71,22 @@ class Taping:
     def __init__(self, recorder: Recorder, number: int, key: str | None) -> None:
         self._recorder, self._number = recorder, number
         self._began = recorder.clock.monotonic()
-        self._secret = (key or "").encode()
+        self._secret = scrub.spellings(key or "")
+        self._longest = max(map(len, self._secret), default=0)
         self._held: list[tuple[float, bytearray]] = []
         """Chunks in which a key may begin that ends in the next."""
 
     def head(self, status: int, headers: Headers) -> None:
-        shown = [(name.decode(), self._blot(value).decode("latin-1")) for name, value in headers]
+        shown = [
+            (name.decode(), scrub.blot(value, self._secret).decode("latin-1")) for name, value in headers
+        ]
         self._write("head", at=self._at(), status=status, headers=shown)
 
     def data(self, data: bytes) -> None:
         self._held.append((self._at(), bytearray(data)))
         if self._secret:
             self._blot_held()
-        while self._held and sum(len(each) for _, each in self._held[1:]) >= max(len(self._secret) - 1, 0):
+        while self._held and sum(len(each) for _, each in self._held[1:]) >= max(self._longest - 1, 0):
             self._release()
 
     def end(self, *, whole: bool) -> None:
@@ -92,18 +95,11 @@ class Taping:
         self._write("end", at=self._at(), whole=whole)
 
     def _blot_held(self) -> None:
-        joined = bytearray(b"".join(bytes(each) for _, each in self._held))
-        at = joined.find(self._secret)
-        while at >= 0:
-            joined[at : at + len(self._secret)] = _MASK * len(self._secret)
-            at = joined.find(self._secret, at)
+        joined = scrub.blot(b"".join(bytes(each) for _, each in self._held), self._secret)
         start = 0
         for _, each in self._held:
             each[:] = joined[start : start + len(each)]
             start += len(each)
-
-    def _blot(self, value: bytes) -> bytes:
-        return value.replace(self._secret, _MASK * len(self._secret)) if self._secret else value
 
     def _release(self) -> None:
         at, data = self._held.pop(0)
