@@ -175,7 +175,7 @@ def test_a_budget_that_runs_out_is_told(desk: Desk, capfdbinary: Any) -> None:
     assert (raised.value.exit_code, raised.value.slug) == (4, "builtin")
     (row,) = desk.listed(capfdbinary)
     assert row["end"]["stop"] == "budget" and float(row["usd"]) <= 0.004
-    assert any("--budget" in move for move in raised.value.next_moves)
+    assert "boatwright budget raise builtin 10usd" in raised.value.next_moves
     boatwright.destroy("builtin")
 
 
