@@ -10,7 +10,6 @@ import typer
 from boatwright.cli import common
 from boatwright.cli import run as run_command
 from boatwright.intake import commands, patrol
-from boatwright.server import health
 from boatwright.stages.house import House
 from boatwright.workflows.engine import Engine
 
@@ -106,6 +105,8 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of /health.")] = 8642,
 ) -> int:
     """A worker and `GET /health` for supervisors."""
+    from boatwright.server import health  # noqa: PLC0415 - its web framework is slow to import, and only this asks for it
+
     with common.opened() as (house, engine):
         house.require_bottle()
         common.wait(health.serve(house, engine, host=host, port=port, say=common.say))
