@@ -82,7 +82,7 @@ def _said(item: _Item) -> Said | None:
         if not isinstance(item.get("role"), str):
             raise BadRequestError("input: each message has a role and content")
         return Said(item["role"], _text(item.get("content")), garbage=garbage)
-    if kind.endswith("_call_output"):
+    if kind.endswith("_call_output") or kind == "tool_search_output":
         return Said(
             "user", answers=(str(item.get("call_id")),)
         )  # what a tool printed is not what a person asked
