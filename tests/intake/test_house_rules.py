@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from boatwright import errors
-from boatwright.bottle.protocol import Bind, BottleSpec
+from boatwright.bottle.protocol import Bind, BottleSpec, Root
 from boatwright.config import settings as settings_module
 from boatwright.config.paths import StateDir
 from boatwright.egress.booking import Denied
@@ -139,7 +139,8 @@ def test_uids_of_settings_reach_the_backend(tmp_path: Path) -> None:
     state = StateDir(tmp_path / "state").create()
     state.settings.write_text("uids: {first: 300000, count: 10}")
     house = House.open(state=state, environment={"PATH": os.defpath})
-    assert house.backend._uids == range(300_000, 300_010)
+    made = [house.backend.of(name) for name in ("bubblewrap", "container")]
+    assert [each._uids for each in made] == [range(300_000, 300_010)] * 2
     house.close()
 
 
@@ -338,20 +339,22 @@ def test_the_key_of_an_environment_hangs_on_programs_network_and_renewal(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ground(network: str, setup: str | None = "make") -> Any:
-        told = SimpleNamespace(network=network, allow=())
+        told = SimpleNamespace(network=network, allow=(), routes=())
         return SimpleNamespace(language="python", setup_line=setup, effective=told)
 
     mirror: Any = SimpleNamespace(tree_of=lambda commit: commit)
     monkeypatch.setattr(environments.environment, "programs", lambda backend: ("python 3.11", ""))
 
-    def key(network: str = "deny_all", commit: str = COMMIT) -> str:
-        return environments._key(house, mirror, ground(network), commit)
+    def key(network: str = "deny_all", commit: str = COMMIT, root: Root | None = None) -> str:
+        here = ground(network)
+        return environments._key(house, mirror, here, commit, root or Root("bubblewrap"))
 
     first = key()
+    assert len({first, key(root=Root("container")), key(root=Root("container", image="sha256:a"))}) == 3
     assert key() == first
     assert key("registry_only") != first
     assert key(commit="b" * 40) != first
-    environments._renew(house, mirror, ground("deny_all"), COMMIT)
+    environments._renew(house, mirror, ground("deny_all"), COMMIT, Root("bubblewrap"))
     renewed = key()
     assert renewed != first and key() == renewed
     monkeypatch.setattr(environments.environment, "programs", lambda backend: ("python 3.12", ""))
