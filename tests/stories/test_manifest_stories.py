@@ -80,7 +80,7 @@ async def test_bottles_that_were_named_hold_in_later_turns_too(yard: Any) -> Non
         ("bottles/b.md", "---\nlimits: {memory: 900GiB}\n---\n", "a", "memory"),
         ("bottles/b.md", "---\nnetwork: {policy: allow_list, allow: [example.org]}\n---\n", "a", "network"),
         ("bottles/b.md", "---\ncredentials: [x]\n---\n", "a", "credentials"),
-        ("bottles/b.md", "---\nroutes: [x]\n---\n", "a", "routes"),
+        ("bottles/b.md", "---\nroutes: [x]\n---\n", "a", "b.md line 2: there is no route 'x' on this host"),
     ],
 )
 async def test_a_hostile_manifest_is_refused_by_name_before_anything_is_written(
