@@ -217,6 +217,13 @@ class Desk:
         assert said.code == 0 and "proof: proven" in said.out, str(said)
         return said
 
+    def wire_opened(self, words: str) -> None:
+        """Wait until the proxy says that it opened a wire with these words in its name."""
+        until, log = time.monotonic() + SECONDS, self.state / "logs" / "proxy.log"
+        while not log.exists() or words not in log.read_text():
+            assert time.monotonic() < until, "no such wire was opened"
+            time.sleep(0.02)
+
     def lost_nothing(
         self, execution: str | None = None, *, now: str = "PARKED", **how: Any
     ) -> dict[str, Any]:
