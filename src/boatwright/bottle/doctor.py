@@ -54,6 +54,15 @@ class Kernel:
             return None
 
 
+def no_state(root: Path, error: OSError) -> Missing:
+    """The state directory cannot be made, whichever backend wants it."""
+    return Missing(
+        "a state directory",
+        f"{root} cannot be made: {error.strerror}",
+        "set BOATWRIGHT_STATE to a directory you may write to",
+    )
+
+
 def missing(backend: Bubblewrap, kernel: Kernel | None = None) -> Sequence[Missing]:
     """Everything that stands between this host and a bottle, the most basic first; empty when a bottle can be made."""
     kernel = kernel or Kernel()
@@ -63,13 +72,7 @@ def missing(backend: Bubblewrap, kernel: Kernel | None = None) -> Sequence[Missi
     except (errors.MissingPart, errors.Refused) as error:
         return [Missing(error.subject or "bwrap", str(error), " | ".join(error.next_moves))]
     except OSError as error:
-        return [
-            Missing(
-                "a state directory",
-                f"{backend.state.root} cannot be made: {error.strerror}",
-                "set BOATWRIGHT_STATE to a directory you may write to",
-            )
-        ]
+        return [no_state(backend.state.root, error)]
     if not binary.reachable(backend.state.bottles, backend.uid_range[0], want=stat.S_IXOTH):
         return [_out_of_reach(backend)]
     said = _probe(backend, bwrap, kernel)

@@ -36,13 +36,7 @@ def missing(backend: Container) -> Sequence[Missing]:
     except (errors.MissingPart, errors.Refused) as error:
         return [Missing(error.subject or "podman", str(error), " | ".join(error.next_moves))]
     except OSError as error:
-        return [
-            Missing(
-                "a state directory",
-                f"{backend.state.root} cannot be made: {error.strerror}",
-                "set BOATWRIGHT_STATE to a directory you may write to",
-            )
-        ]
+        return [doctor.no_state(backend.state.root, error)]
     said = _probe(backend, made)
     found = [] if said is None else list(diagnose(said, made, rootless=os.geteuid() != 0))
     return [*found, *doctor.python(backend)]
