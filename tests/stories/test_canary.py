@@ -81,6 +81,9 @@ echo looked
 """
 AGENT = '---\nprovider: command\nbottles: [net]\ncommand:\n  run: [tiny, "{model}"]\n---\n'
 BOTTLE = "---\nnetwork: {policy: deny_all}\nroutes: [house]\n---\n"
+# A library of the engine (croniter) asks Python for its architecture while it is imported, and Python asks file(1): a
+# child of the caller, for a moment, with the caller's own variables.
+LOOKS_AT_ITSELF = b"\0".join((b"file", b"-b", os.fsencode(os.path.realpath(sys.executable)), b""))
 SET_UP = f"python3 -c '{FETCH}' https://{REGISTRY}/simple/"
 
 
@@ -338,14 +341,16 @@ class World:
                     continue
                 self._looked_at.add((entry.name, words))
                 variables = (entry / "environ").read_bytes()
-                if b"bwrap" not in words and b"boatwright" not in words:
+                started_by_us = (
+                    b"bwrap" in words or b"boatwright." in words
+                )  # a module's name, not a directory's
+                if not started_by_us:
                     # This host's own package clients are asked for their settings, and this is one.
                     kept = (one for one in variables.split(b"\0") if not one.startswith(b"PIP_INDEX_URL="))
                     variables = b"\0".join(kept)
-                ours = os.fsencode(self.root) in words + variables
-                if ours or b"bwrap" in words or b"boatwright" in words:
+                if started_by_us or os.fsencode(self.root) in words + variables:
                     self.search.look(f"arguments of {entry.name}", words)
-                    if words not in {caller, b""}:
+                    if words not in {caller, b"", LOOKS_AT_ITSELF}:
                         self.search.look(f"variables of {words[:200]!r}", variables)
 
 

@@ -102,15 +102,15 @@ class _Found:
     def has(self, program: str) -> bool:
         return shutil.which(program, path=self.asking.get("PATH")) is not None
 
-    def ask(self, *argv: str) -> str:
-        """What a client prints; empty when it is missing or fails."""
+    def ask(self, *argv: str, bare: bool = False) -> str:
+        """What a client prints; empty when it is missing or fails. ``bare`` keeps its settings from it."""
         program = shutil.which(argv[0], path=self.asking.get("PATH"))
         if program is None:
             return ""
         try:
             answer = subprocess.run(
                 [program, *argv[1:]],
-                env=self.asking,
+                env={} if bare else self.asking,
                 cwd="/",  # not where a project's own configuration would speak
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -233,7 +233,8 @@ def _pip_default(found: _Found, version: str) -> tuple[str, str]:
     matched = _PIP_LIBRARY.search(version)
     if matched is None:
         return "", ""
-    lines = found.ask(sys.executable, "-I", "-c", _PIP_DEFAULT, str(Path(matched["path"]).parent)).split()
+    library = str(Path(matched["path"]).parent)
+    lines = found.ask(sys.executable, "-I", "-c", _PIP_DEFAULT, library, bare=True).split()
     return (lines[0], lines[1]) if len(lines) == 2 else ("", "")
 
 
