@@ -13,13 +13,15 @@ from pathlib import Path, PurePosixPath
 from boatwright import errors
 from boatwright.bottle.protocol import Bind
 from boatwright.config.policy import NetworkPolicy
-from boatwright.egress import registries, trust
+from boatwright.egress import npmrc, registries, showing, trust
 from boatwright.egress.client import Denial, WireSpec
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.stages.wiring import Payer
 from boatwright.values.route import Scheme
 
+NPMRC = "/run/npmrc"
+"""Where npm in a bottle reads which registry a scope is at, since no variable can say that."""
 _SHOWN = 5
 Pays = Callable[[], Awaitable[Payer]]
 """Says who pays, when it comes to that."""
@@ -83,7 +85,11 @@ def over(house: House, here: Ground, wire: Path) -> WayOut:
         environment |= found.client_environment
         readable = [path for path in found.file_sources if _anyone_may_read(path)]
         binds = tuple(Bind(path, PurePosixPath(path)) for path in readable)
-        routes, authorities = (*routes, *found.routes), found.authorities
+        routes, authorities = (*routes, *found.routes()), found.authorities
+        if found.scopes:
+            environment["NPM_CONFIG_GLOBALCONFIG"] = NPMRC
+            file = showing.file(house.state, "npmrc", "", npmrc.scoped(found.scopes))
+            binds += (Bind(file, PurePosixPath(NPMRC)),)
     environment |= registries.proxied(plain=any(route.scheme is Scheme.HTTP for route in routes))
     if any(route.opened for route in routes):
         known = trust.bundle(house.state, house.clock, authorities)
