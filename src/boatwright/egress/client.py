@@ -235,6 +235,10 @@ class WireClient:
         rows = await asyncio.to_thread(self._rows)
         return await asyncio.to_thread(rows.denials, wire)
 
+    async def last_status(self, spec: WireSpec) -> int:
+        """What a provider answered to the call of this wire that ended last; 0: nothing."""
+        return await asyncio.to_thread(self.budgets().last_status, spec.execution, spec.id)
+
     async def denials_of(self, execution: str) -> list[Denial]:
         """What all wires of an execution refused, counted by target; closed ones included."""
         rows = await asyncio.to_thread(self._rows)
