@@ -59,6 +59,18 @@ async def test_an_agent_of_the_repository_does_the_work_in_its_bottle(yard: Any)
     assert author == "Implementer <implementer@example.org>"
 
 
+async def test_its_variables_hold_while_it_is_set_up_and_another_value_is_set_up_anew(yard: Any) -> None:
+    lay(yard)
+    mode = 'echo "MODE is $MODE" > /env/mode'
+    look = "cat /env/mode"
+    for bottles, word in ((None, "development"), (("slow",), "slow")):
+        script = yard.script(replies=yard.replies(look, yard.test, yard.fix))
+        view = await yard.run(script, agent="implementer", setup=mode, bottles=bottles)
+        assert view.state is State.DELIVERED, view.reason
+        built = yard.payloads(view.id, events.BuildCompleted)[-1]
+        assert f"MODE is {word}".encode() in yard.house.ledger.artifacts.get(built.transcript)
+
+
 async def test_bottles_that_were_named_hold_in_later_turns_too(yard: Any) -> None:
     lay(yard)
     script = yard.script(

@@ -82,12 +82,17 @@ async def _prepared(
             setup=here.setup_line,
             commit_tree_into=lay,
             wire=way.wire,
-            environment=way.environment,
+            environment={**_variables(here, root), **way.environment},
             binds=way.binds,
             limits=here.effective.limits,
             root=root,
             say=say,
         )
+
+
+def _variables(here: Ground, root: Root) -> dict[str, str]:
+    """What the manifest's bottles say, as in the agent's bottle: what an image says goes before it."""
+    return {name: value for name, value in here.composed.environment.items() if name not in root.environment}
 
 
 def _key(house: House, mirror: Mirror | None, here: Ground, commit: str, root: Root) -> str:
@@ -105,6 +110,7 @@ def _found(house: House, mirror: Mirror | None, here: Ground, commit: str, root:
     parts = [root.backend, *programs, here.language, here.setup_line or ""]
     parts += [f"{name}={value}" for name, value in sorted(root.environment.items())]
     if here.setup_line:
+        parts += [f"{name}={value}" for name, value in sorted(_variables(here, root).items())]
         parts += [
             str(here.effective.network),
             *here.effective.allow,
