@@ -39,7 +39,7 @@ def start(
     color: Annotated[str | None, typer.Option("--color", help="Its colour in lists.")] = None,
     budget: Budget = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="anthropic:NAME, openai:NAME or scripted:FILE.")
+        str | None, typer.Option("--model", help="anthropic:NAME, openai:NAME, gemini:NAME or scripted:FILE.")
     ] = None,
     cwd: Annotated[
         bool, typer.Option("--cwd", help="Begin with the files of the repository here, as HEAD has them.")

@@ -146,7 +146,8 @@ async def look_again(house: House, slug: str) -> Wanted:
     mirror = await asyncio.to_thread(solo.mirror_of, house, record)
     here = await ground.untested(house, mirror, record.commit, solo.flags(record), files=record.copied)
     solo.refuse_no_screen(registry.provider(record.provider, here.composed.manifest))
-    house.backend.of(made_by(record)).refuse_no_terminals()
+    headless = f'boatwright bottle resume {slug} --headless --prompt "…"'
+    house.backend.of(made_by(record)).refuse_no_terminals(headless)
     await asyncio.to_thread(house.require_bottle, made_by(record))
     again = record.model_copy(update={"terminal": True})
     return Wanted(again, slug, here, here.composed.notices)
