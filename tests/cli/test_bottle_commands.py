@@ -6,11 +6,9 @@ import contextlib
 import io
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -90,26 +88,14 @@ class Desk:
 
 
 @pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    root = Path(tempfile.mkdtemp(prefix="bw-cli-"))
-    root.chmod(0o711)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("BOATWRIGHT_")}
-    clean |= {
-        "BOATWRIGHT_STATE": str(root / "s"), "BOATWRIGHT_MODEL": f"scripted:{root / 'm.yml'}", "COLUMNS": "300",
-    }  # fmt: skip
-    for name in os.environ.keys() - clean.keys():
-        monkeypatch.delenv(name)
-    for name, value in clean.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(root)
-    desk = Desk(root, clean)
+def desk(room: Any) -> Iterator[Desk]:
+    desk = Desk(room.root, room.environment)
     desk.script(["echo one >> made"], ["echo two >> made"])
     yield desk
     for process in desk.started:
         if process.poll() is None:
             process.kill()
         process.communicate()
-    shutil.rmtree(root, ignore_errors=True)
 
 
 def test_a_task_from_its_start_to_its_end(desk: Desk) -> None:
