@@ -128,6 +128,7 @@ def image(containers: str) -> Iterator[str]:
     if containers:
         pytest.skip(containers)
     root = Path(tempfile.mkdtemp(prefix="bwi-", dir="/tmp"))
+    root.chmod(0o755)  # it is the root of whoever runs in it
     for name in PROGRAMS:
         _take(Path(shutil.which(name) or name), root)
     for place, target in (("bin", "usr/bin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")):

@@ -74,7 +74,6 @@ def start_headless(
     made: list[Solo] = []
 
     async def work(house: House) -> Solo:
-        house.require_bottle(backend_name or "")
         wanted = await solo.look(house, ask)
         return await solo.start(house, wanted, prompt, say=_quiet, begun=made.append)
 
@@ -90,7 +89,6 @@ def resume_headless(
     _refuse(backend_name, forge_env)
 
     async def work(house: House) -> Solo:
-        house.require_bottle()
         return await solo.resume(house, slug, prompt, backend=backend_name, say=_quiet, begun=_quiet)
 
     _ended(_call(work, lambda: slug))

@@ -223,6 +223,37 @@ def test_how_a_run_ended(
     assert end.stop is stop and words in end.detail
 
 
+@pytest.mark.parametrize(
+    ("code", "failed", "refused", "status", "stop"),
+    [
+        (1, None, (), 401, Stop.CREDENTIAL),
+        (1, None, (), 403, Stop.CREDENTIAL),
+        (0, "HTTP Error 401:", (), 401, Stop.CREDENTIAL),
+        (1, None, (), 200, Stop.FAILED),
+        (1, None, (), 0, Stop.FAILED),
+        (1, None, (), 500, Stop.FAILED),
+        (
+            0,
+            None,
+            (),
+            401,
+            Stop.FINISHED,
+        ),  # it got over it, or gave up content: the gates look at what there is
+        (1, None, ("budget",), 401, Stop.BUDGET),
+    ],
+)
+def test_what_the_wire_saw_the_provider_answer_counts_before_the_programs_words(
+    code: int, failed: str | None, refused: tuple[str, ...], status: int, stop: Stop
+) -> None:
+    heard = endings.Told()
+    heard.remark("urllib.error.HTTPError: HTTP Error")
+    heard.end(None, failed)
+    denied = [denial(kind) for kind in refused]
+    end = endings.read("toy", ExecResult(code, b"", 1.0), heard, denied, status)
+    assert end.stop is stop
+    assert stop is not Stop.CREDENTIAL or f"it answered {status} to the last call" in end.detail
+
+
 def test_an_exit_code_may_say_that_a_program_could_not_log_in() -> None:
     ended = ExecResult(41, b"", 1.0)
     assert endings.read("gemini", ended, endings.Told(), ()).stop is Stop.CREDENTIAL

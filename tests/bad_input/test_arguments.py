@@ -186,6 +186,7 @@ def test_variables_that_make_no_sense(desk: Desk, repository: Path) -> None:
     desk.do(*run, env={"PATH": "/nowhere"}).refuses(3, "git is not installed", move="install git")
     bwrap = {"BOATWRIGHT_BWRAP": "/nowhere/bwrap"}
     desk.do(*run, env=bwrap).refuses(3, "no bottle can be made", "/nowhere/bwrap", move="boatwright doctor")
+    desk.do(*run, "--dry-run", env=bwrap).refuses(3, "no bottle can be made", move="boatwright doctor")
     desk.do("worker", env=bwrap).refuses(3, "no bottle can be made", move="boatwright doctor")
 
 

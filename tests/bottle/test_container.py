@@ -21,11 +21,12 @@ from boatwright import errors
 from boatwright.bottle import environment, seccomp
 from boatwright.bottle.backends.container import STAGES, Container
 from boatwright.bottle.backends.host import Task
-from boatwright.bottle.containers import doctor, engine, images
+from boatwright.bottle.containers import doctor, engine, images, skeleton
 from boatwright.bottle.containers import filter as system_calls
 from boatwright.bottle.containers.engine import Engine
 from boatwright.bottle.containers.line import ContainerLine
 from boatwright.bottle.protocol import Bind, Bottle, BottleSpec
+from boatwright.bottle.toolchain import Toolchain
 from boatwright.config.paths import StateDir
 from boatwright.values.clock import SystemClock, SystemIds
 
@@ -199,6 +200,7 @@ def given_ids(tmp_path: Path) -> Iterator[Path]:
     [
         ("cannot set up namespace", "runc", True, False, True, "newuidmap"),
         ("no subuid ranges", "runc", True, True, False, "subordinate ids"),
+        ("chown exec.fifo: invalid argument", "runc", True, True, True, "subordinate ids in use"),
         ("crun: cgroups in hybrid mode not supported", "crun", False, True, True, "control groups"),
         ("crun: cgroups in hybrid mode not supported", "", True, True, True, "control groups"),
         ("something else", "runc", False, True, True, "a working podman"),
@@ -221,6 +223,29 @@ def test_a_trial_that_fails_names_the_cause(
     files = (given_ids,) if ids else (tmp_path / "none",)
     (missing,) = doctor.diagnose(said, made, rootless=rootless, subordinate=files)
     assert what in missing.what and said in missing.why and missing.remedy
+
+
+def test_the_skeleton_has_a_place_for_everything_that_is_bound(tmp_path: Path) -> None:
+    """What the runtime has to make itself, an ordinary user could not remove again."""
+    file, folder = tmp_path / "file", tmp_path / "folder"
+    file.write_text("x")
+    folder.mkdir()
+    shown = [
+        (folder, PurePosixPath("/opt/a/b")),
+        (file, PurePosixPath("/etc/deep/er/conf")),
+        (folder, PurePosixPath("/home/agent/own")),
+        (tmp_path, PurePosixPath("/home/agent")),
+    ]
+    root = tmp_path / "root"
+    mask = os.umask(0o077)
+    try:
+        skeleton.lay(root, Toolchain((), (), "", None, None), 1234, None, shown)
+    finally:
+        os.umask(mask)
+    assert (root / "opt/a/b").is_dir() and (root / "etc/deep/er/conf").read_bytes() == b""
+    assert not (root / "home/agent/own").exists(), "it lies in what is bound, which is not ours to write"
+    assert (root / "run/.containerenv").is_file()
+    assert {path.stat().st_mode & 0o555 for path in root.rglob("*") if path.is_dir()} == {0o555}
 
 
 STARTER = """

@@ -6,11 +6,9 @@ import contextlib
 import io
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ import yaml
 from boatwright.bottle import processes
 from boatwright.cli import app
 from boatwright.config.paths import StateDir
+from boatwright.egress import tape
 from boatwright.stages import sweep
 from boatwright.stages.house import House
 from boatwright.stages.solo_records import Records
@@ -89,26 +88,14 @@ class Desk:
 
 
 @pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    root = Path(tempfile.mkdtemp(prefix="bw-cli-"))
-    root.chmod(0o711)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("BOATWRIGHT_")}
-    clean |= {
-        "BOATWRIGHT_STATE": str(root / "s"), "BOATWRIGHT_MODEL": f"scripted:{root / 'm.yml'}", "COLUMNS": "300",
-    }  # fmt: skip
-    for name in os.environ.keys() - clean.keys():
-        monkeypatch.delenv(name)
-    for name, value in clean.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(root)
-    desk = Desk(root, clean)
+def desk(room: Any) -> Iterator[Desk]:
+    desk = Desk(room.root, room.environment)
     desk.script(["echo one >> made"], ["echo two >> made"])
     yield desk
     for process in desk.started:
         if process.poll() is None:
             process.kill()
         process.communicate()
-    shutil.rmtree(root, ignore_errors=True)
 
 
 def test_a_task_from_its_start_to_its_end(desk: Desk) -> None:
@@ -126,6 +113,20 @@ def test_a_task_from_its_start_to_its_end(desk: Desk) -> None:
     assert "is destroyed" in desk.ok("destroy", "task")
     assert "there is no bottle task" in desk.ok("destroy", "task")
     assert desk.rows() == {} and list((desk.state / "solo").iterdir()) == []
+
+
+def test_what_is_recorded_is_every_run_of_it(desk: Desk) -> None:
+    shown = desk.ok("start", "builtin", *PROMPT, "Make it", "--label", "task", "--record", "--dry-run")
+    assert "what models are asked and answer is kept" in shown
+    desk.ok("start", "builtin", *PROMPT, "Make it", "--label", "task", "--record")
+    desk.ok("start", "builtin", *PROMPT, "Make it", "--label", "other")
+    desk.ok("resume", "task", *PROMPT, "Go on")
+    (folder,) = (desk.state / "tapes").iterdir()
+    assert folder.name.startswith("task.")
+    runs = sorted(tape.of_execution(desk.state / "tapes", folder.name), key=lambda run: run.exchanges[0].at)
+    assert [run.broken for run in runs] == ["", ""] and {run.purpose for run in runs} == {"build"}
+    asked = [run.exchanges[0].asked.body for run in runs]
+    assert "Make it" in asked[0] and "Go on" in asked[1] and "Go on" not in asked[0]
 
 
 def test_a_dry_run_leaves_no_trace(desk: Desk) -> None:
@@ -289,6 +290,12 @@ def record(slug: str) -> Solo:
         slug=slug, account=slug, agent="a", provider="builtin", bottles=None, model="scripted:x",
         budget=Cap.parse("1usd"), created=SystemClock().now(),
     )  # fmt: skip
+
+
+def test_a_record_of_an_older_release_is_read() -> None:
+    said = json.loads(record("old").model_dump_json())
+    del said["recorded"]
+    assert Solo.model_validate_json(json.dumps(said)).recorded is False
 
 
 def test_a_record_that_cannot_be_read_is_told_by_name(desk: Desk) -> None:

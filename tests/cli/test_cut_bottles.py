@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -87,26 +84,14 @@ class Desk:
 
 
 @pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    root = Path(tempfile.mkdtemp(prefix="bw-cut-"))
-    root.chmod(0o711)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("BOATWRIGHT_")}
-    clean |= {
-        "BOATWRIGHT_STATE": str(root / "s"), "BOATWRIGHT_MODEL": f"scripted:{root / 'm.yml'}", "COLUMNS": "300",
-    }  # fmt: skip
-    for name in os.environ.keys() - clean.keys():
-        monkeypatch.delenv(name)
-    for name, value in clean.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(root)
-    desk = Desk(root, clean)
+def desk(room: Any) -> Iterator[Desk]:
+    desk = Desk(room.root, room.environment)
     desk.script([LONG])
     yield desk
     for process in desk.started:
         if process.poll() is None:
             process.kill()
         process.communicate()
-    shutil.rmtree(root, ignore_errors=True)
 
 
 AGAIN = ("bottle", "resume", "task", "--headless", "--prompt", "Go on")

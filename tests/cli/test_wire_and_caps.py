@@ -174,6 +174,13 @@ def test_nothing_yet_and_nobody(house: House, capsys: pytest.CaptureFixture[str]
     assert code == 0 and "nothing was called" in out
     code, _, err = call(capsys, "wire", "show", "ex-9")
     assert code == 2 and "there is no execution ex-9" in err
+    for typed in (
+        ("budget", "raise", "nosuch", "5usd"),
+        ("budget", "show", "nosuch"),
+        ("wire", "show", "nosuch"),
+    ):
+        code, _, err = call(capsys, *typed)
+        assert code == 2 and "there is no execution and no bottle 'nosuch'" in err and "→ boatwright" in err
 
 
 # --- budget show, set ---

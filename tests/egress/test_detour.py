@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import json
 import os
 import signal
@@ -15,10 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from boatwright.config import settings
 from boatwright.config.paths import StateDir
@@ -27,38 +22,12 @@ from boatwright.egress.client import Upstream, WireClient
 from boatwright.egress.spec import Detour, from_json, to_json
 from boatwright.rules import destinations
 from boatwright.testing.connect_proxy import ConnectProxy
+from boatwright.testing.tls_server import certificates
 
 MODEL, FILES = "api.example", "files.example"
 CREDENTIAL = "me:pass word:with-colon"
 MESSAGE = {"model": "m", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]}
 MESSAGES = "/v1/messages"
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, MODEL)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(MODEL), x509.DNSName(FILES)]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "cert.pem", folder / "key.pem"
-    paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return paths
 
 
 @dataclass
@@ -84,10 +53,10 @@ class Company:
 async def company(
     tmp_path: Path, bench: Any, helpers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Company]:
-    cert, key = certificate(tmp_path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+    authority, chain = certificates(tmp_path, (MODEL, FILES))
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
+    context.load_cert_chain(chain)
     provider = helpers.Provider(tmp_path / "unused")
     listening = await asyncio.start_server(provider._serve, "127.0.0.1", 0, ssl=context)
     provider._server = listening
@@ -104,7 +73,7 @@ async def company(
     async with ConnectProxy(
         {MODEL: place, FILES: place, "[10.0.0.7]": place}, credential=CREDENTIAL
     ) as proxy:
-        yield Company(proxy, provider, port, cert, credential)
+        yield Company(proxy, provider, port, authority, credential)
     await provider.stop()
 
 

@@ -125,9 +125,13 @@ async def test_a_call_goes_out_with_vaults_key_and_with_the_new_one_after_a_refu
 
     answer, bench.provider.on_call = bench.provider.on_call, turn_down
     vault.secrets["secret/model"]["key"] = "sk-2"
+    worker = WireClient(bench.state, environment={})
     assert (await bench.call(MESSAGES, MESSAGE)).status == 401
+    assert await worker.last_status(bench.spec()) == 401
+    assert await worker.last_status(bench.spec(id="another")) == 0
     bench.provider.on_call = answer
     assert (await bench.call(MESSAGES, MESSAGE)).status == 200
+    assert await worker.last_status(bench.spec()) == 200
     assert [each.headers["x-api-key"] for each in bench.provider.asked] == ["sk-1", "sk-1", "sk-2"]
 
 

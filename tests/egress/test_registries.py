@@ -56,8 +56,9 @@ def test_a_configured_index_counts_and_its_password_stays_here(host: Host) -> No
     found = discover(host.environment(alone="1"))
     assert found.hosts == found.configured_hosts == ("packages.corp.example:8443",)
     assert found.client_environment["PIP_INDEX_URL"] == "https://packages.corp.example:8443/simple/"
-    user, secret = found.credentials["packages.corp.example:8443"]
-    assert (user, secret.reveal()) == ("me", "s@cret")
+    (login,) = found.logins
+    assert (login.place, login.path, login.user) == ("packages.corp.example:8443", "/", "me")
+    assert login.secret.reveal() == "s@cret"
     assert "s@cret" not in repr(found) and "s%40cret" not in repr(found)
 
 
@@ -124,6 +125,32 @@ def test_npm_says_its_registry_and_its_scopes(host: Host) -> None:
     found = discover(host.environment(alone="1"))
     assert found.hosts == ("npm.example", "scoped.example")
     assert found.client_environment["NPM_CONFIG_REGISTRY"] == "https://npm.example/"
+
+
+def test_npm_names_its_files_and_their_logins_stay_here(host: Host) -> None:
+    (host.home / ".npmrc").write_text(
+        "//npm.example/:_authToken=${TOKEN}\n//scoped.example/a/:_authToken=t0ken-two\n//other.example/:_authToken=x\n"
+    )
+    said = f"""{{"registry": "https://npm.example/", "@corp:registry": "https://scoped.example/a/",
+        "userconfig": "{host.home}/.npmrc", "globalconfig": "/nonexistent/npmrc"}}"""
+    host.client("npm", f"/bin/cat <<'END'\n{said}\nEND")
+    found = discover(host.environment(alone="1", TOKEN="t0ken-one"))
+    assert [(each.place, each.path, each.secret.reveal()) for each in found.logins] == [
+        ("npm.example", "/", "t0ken-one"), ("scoped.example", "/a/", "t0ken-two")]  # fmt: skip
+    assert found.scopes == {"@corp:registry": "https://scoped.example/a/"}
+    assert "other.example" not in found.hosts and any("other.example" in note for note in found.notes)
+    assert "t0ken" not in repr(found)
+
+
+def test_of_two_logins_for_one_place_the_first_is_used_and_the_other_is_told(host: Host) -> None:
+    host.pip("global.index-url='https://me:one@both.example/simple/'")
+    (host.home / ".npmrc").write_text("//both.example/:_authToken=two\n")
+    host.client(
+        "npm", f"""echo '{{"registry": "https://both.example/", "userconfig": "{host.home}/.npmrc"}}'"""
+    )
+    found = discover(host.environment(alone="1"))
+    assert [each.secret.reveal() for each in found.logins] == ["one"]
+    assert any("has two logins on this host" in note for note in found.notes)
 
 
 def test_cargo_by_its_configuration_else_by_the_constant_in_its_binary(host: Host) -> None:

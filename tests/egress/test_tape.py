@@ -133,7 +133,7 @@ def test_killed_at_any_byte_it_is_read_as_far_as_it_goes_and_gone_on_with(
     tmp_path: Path, clock: ManualClock
 ) -> None:
     path = tmp_path / "w.tape"
-    written(path, clock, close=False)
+    os.close(written(path, clock, close=False)._file)  # as a kill does, and lets go of its lock
     whole = path.read_bytes()
     for cut in range(1, len(whole), 97):
         path.write_bytes(whole[:cut])
@@ -230,6 +230,16 @@ async def test_the_wire_answers_from_a_tape_byte_for_byte_and_connects_to_nothin
     assert bench.provider.connections == connections
     (row,) = await bench.settled("ex-2")
     assert (row.provider, row.usd, row.source, row.usage.tokens) == ("replay", 0, "provider", 18)
+
+
+async def test_a_replay_refuses_a_route_by_name(bench: Any) -> None:
+    await recorded(bench, MESSAGE)
+    await replaying(bench)
+    client = await bench.client("r1")
+    head = await client.raw(
+        b"CONNECT models.example:443 HTTP/1.1\r\nhost: models.example\r\nconnection: close\r\n\r\n"
+    )
+    assert head.startswith(b"HTTP/1.1 403") and b"a replay leads nowhere but to its tape" in head
 
 
 async def test_the_same_question_gets_the_answers_in_their_order(bench: Any) -> None:

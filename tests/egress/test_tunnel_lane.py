@@ -4,54 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from boatwright.egress import clienthello
+from boatwright.testing.tls_server import certificates
 
 NAME = "files.example"
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "cert.pem", folder / "key.pem"
-    paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return paths
 
 
 @pytest.fixture
 async def server(tmp_path: Path, bench: Any) -> AsyncIterator[tuple[int, ssl.SSLContext]]:
     """A TLS echo server; ``bench`` resolves every name to it. Its port, and a context that trusts it."""
-    cert, key = certificate(tmp_path)
+    authority, chain = certificates(tmp_path, (NAME,))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
+    context.load_cert_chain(chain)
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -66,7 +37,7 @@ async def server(tmp_path: Path, bench: Any) -> AsyncIterator[tuple[int, ssl.SSL
         return ["127.0.0.1"]
 
     bench.proxy.resolve = resolve
-    yield listening.sockets[0].getsockname()[1], ssl.create_default_context(cafile=str(cert))
+    yield listening.sockets[0].getsockname()[1], ssl.create_default_context(cafile=str(authority))
     listening.close()
 
 

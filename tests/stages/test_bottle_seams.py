@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -119,8 +120,24 @@ async def test_a_bottle_goes_on_with_its_own_backend_whatever_the_default_is(
     record(house, "boxed", backend="container")
     with pytest.raises(errors.MissingPart, match="podman"):
         await intake.resume(house, "boxed", "go on", say=str, begun=str)
-    with pytest.raises(errors.BadInput, match="no terminals"):
+    with pytest.raises(errors.BadInput, match="no terminals") as none:
         await intake.look_again(house, "boxed")
+    assert none.value.next_moves == ('boatwright bottle resume boxed --headless --prompt "…"',)
+
+
+def test_where_nobody_knows_yet_whose_bottles_are_wanted_one_backend_is_enough(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacks = (Missing("bwrap", "it is nowhere", "apt-get install bubblewrap"),)
+    monkeypatch.setattr(type(house.backend.bubblewrap), "missing", lambda _: lacks)
+    monkeypatch.setattr(type(house.backend.container), "missing", lambda _: ())
+    with pytest.raises(errors.MissingPart, match="bwrap"):
+        house.require_any_bottle()
+    house = dataclasses.replace(house, settings=type(house.settings).model_validate({"container": {}}))
+    house.require_any_bottle()
+    monkeypatch.setattr(type(house.backend.container), "missing", lambda _: lacks)
+    with pytest.raises(errors.MissingPart, match="bwrap"):
+        house.require_any_bottle()
 
 
 def test_a_replay_has_no_route_out() -> None:

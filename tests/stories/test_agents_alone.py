@@ -18,7 +18,14 @@ from boatwright.stages import scripted
 from boatwright.testing.scripted_process import ScriptedModel, serving
 from boatwright.values.solo import Solo
 
-pytestmark = [pytest.mark.agents, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.agents,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(
+        "claude" not in os.environ.get("BOATWRIGHT_TEST_AGENTS", "claude").split(),
+        reason="claude is not among the agents asked for",
+    ),
+]
 PROGRAM = Path(sys.executable).with_name("boatwright")
 TWO = {
     "later": [[{"say": "Working.", "tools": [{"bash": "echo two >> made"}]}, {"say": "Done two."}]],

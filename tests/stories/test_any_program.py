@@ -65,6 +65,14 @@ async def test_a_program_by_manifest_does_the_sample_task_and_goes_on(tiny: Any)
     await goes_on(tiny, "helper")
 
 
+async def test_a_key_that_is_turned_down_parks_by_what_the_wire_saw(tiny: Any) -> None:
+    manifest(tiny)
+    script = tiny.script(replies=tiny.replies(tiny.test, tiny.fix), faults=[{"reply": 1, "kind": "http_401"}])
+    view = await tiny.run(script, agent="helper")
+    assert (view.state, view.parked_code) == (State.PARKED, "credential"), view.reason
+    assert "it answered 401 to the last call" in view.reason
+
+
 async def test_the_example_is_a_provider_in_under_sixty_lines(
     tiny: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,8 +41,8 @@ from boatwright.testing.vault import Vault
 
 pytestmark = pytest.mark.timeout(900)
 
-MODELS, REGISTRY, ROUTED = "api.example", "registry.example", "routed.example"
-SOURCES = ("env", "file", "keyring", "vault", "vault token", "proxy", "registry", "route", "login")
+MODELS, REGISTRY, NPM, ROUTED = "api.example", "registry.example", "npm.example", "routed.example"
+SOURCES = ("env", "file", "keyring", "vault", "vault token", "proxy", "registry", "npm", "route", "login")
 FETCH = """import sys, urllib.request
 try:
     print(urllib.request.urlopen(sys.argv[1], timeout=60).read())
@@ -84,7 +84,9 @@ BOTTLE = "---\nnetwork: {policy: deny_all}\nroutes: [house]\n---\n"
 # A library of the engine (croniter) asks Python for its architecture while it is imported, and Python asks file(1): a
 # child of the caller, for a moment, with the caller's own variables.
 LOOKS_AT_ITSELF = b"\0".join((b"file", b"-b", os.fsencode(os.path.realpath(sys.executable)), b""))
-SET_UP = f"python3 -c '{FETCH}' https://{REGISTRY}/simple/"
+SET_UP = "; ".join(
+    f"python3 -c '{FETCH}' https://{place}" for place in (f"{REGISTRY}/simple/", f"{NPM}/sail")
+)
 
 
 # --- the search ----------------------------------------------------------------------------------------------
@@ -368,16 +370,22 @@ async def world() -> AsyncIterator[World]:
         ("login", planted["login"]),
         ("route", planted["route"]),
         ("proxy", f"me:{planted['proxy']}"),
+        (".npmrc", f"//{NPM}/:_authToken={json.dumps(planted['npm'])}\n"),
         ("keyring.json", json.dumps({"boatwright/openai": planted["keyring"]})),
     ):
         (home / name).write_text(text)
         (home / name).chmod(0o600)
     (root / "bin" / "tiny").write_text(tiny())
-    (root / "bin" / "tiny").chmod(0o755)
+    (root / "bin" / "npm").write_text(f"#!/bin/sh\nexec cat {home}/npm.json\n")
+    (home / "npm.json").write_text(
+        json.dumps({"registry": f"https://{NPM}/", "userconfig": f"{home}/.npmrc"})
+    )
+    for name in ("tiny", "npm"):
+        (root / "bin" / name).chmod(0o755)
     for folder, name, text in (("agents", "spy", AGENT), ("bottles", "net", BOTTLE)):
         (root / "state" / folder).mkdir()
         (root / "state" / folder / f"{name}.md").write_text(text)
-    authority, chain = certificates(home, (MODELS, REGISTRY, ROUTED))
+    authority, chain = certificates(home, (MODELS, REGISTRY, NPM, ROUTED))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain)
     vault = Vault({"secret/openai": {"key": planted["vault"]}}, token=planted["vault token"])
@@ -390,7 +398,7 @@ async def world() -> AsyncIterator[World]:
         place = ("127.0.0.1", listening.sockets[0].getsockname()[1])
         proxy = await stack.enter_async_context(
             ConnectProxy(
-                dict.fromkeys((MODELS, REGISTRY, ROUTED), place), credential=f"me:{planted['proxy']}"
+                dict.fromkeys((MODELS, REGISTRY, NPM, ROUTED), place), credential=f"me:{planted['proxy']}"
             )
         )
         stack.enter_context(vault)
@@ -414,7 +422,9 @@ async def world() -> AsyncIterator[World]:
             "TMPDIR": str(root / "tmp"),
             **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
         }
-        sources = frozenset(home / name for name in ("key", "login", "route", "proxy", "keyring.json"))
+        sources = frozenset(
+            home / name for name in ("key", "login", "route", "proxy", ".npmrc", "keyring.json")
+        )
         made = World(root, environment, planted, Search(planted, sources), provider, proxy)
         made.settings()
         yield made
@@ -490,7 +500,7 @@ async def test_no_secret_of_any_source_is_left_or_seen_anywhere(world: World) ->
     world.search.look_below(world.root)
     heads = "".join(world.provider.heads)
     pair = base64.b64encode(f"me:{world.planted['registry']}".encode()).decode()
-    for name in ("env", "vault", "keyring", "file", "route"):
+    for name in ("env", "vault", "keyring", "file", "npm", "route"):
         assert world.planted[name] in heads, f"the secret of {name} was never used: nothing was tried"
     assert pair in heads, "the registry was never asked"
     assert world.proxy.asked and {status for _, status in world.proxy.asked} == {200}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
 import pytest
 
 from boatwright import errors
+from boatwright.bottle.protocol import Missing
 from boatwright.values import events
 from boatwright.values.execution import State
 from boatwright.values.proof import Word
@@ -57,6 +59,38 @@ async def test_an_agent_of_the_repository_does_the_work_in_its_bottle(yard: Any)
     assert "MODE is development" in told and "Lint before you end." in told
     author = yard.house.mirror(view).line("show", "--no-patch", "--format=%an <%ae>", view.head)
     assert author == "Implementer <implementer@example.org>"
+
+
+async def test_its_variables_hold_while_it_is_set_up_and_another_value_is_set_up_anew(yard: Any) -> None:
+    lay(yard)
+    mode = 'echo "MODE is $MODE" > /env/mode'
+    look = "cat /env/mode"
+    for bottles, word in ((None, "development"), (("slow",), "slow")):
+        script = yard.script(replies=yard.replies(look, yard.test, yard.fix))
+        view = await yard.run(script, agent="implementer", setup=mode, bottles=bottles)
+        assert view.state is State.DELIVERED, view.reason
+        built = yard.payloads(view.id, events.BuildCompleted)[-1]
+        assert f"MODE is {word}".encode() in yard.house.ledger.artifacts.get(built.transcript)
+
+
+async def test_the_backend_that_is_asked_for_is_the_one_that_must_be_here(
+    yard: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(yard)
+    place = yard.house.state.bottles / "boxed.md"
+    place.write_text("---\nbackend: container\n---\n")
+    settings = type(yard.house.settings).model_validate({"container": {}})
+    yard.house = dataclasses.replace(yard.house, settings=settings)
+    for backend, program in (
+        (yard.house.backend.container, "podman"),
+        (yard.house.backend.bubblewrap, "bwrap"),
+    ):
+        lacks = (Missing(program, "it is nowhere", f"apt-get install {program}"),)
+        monkeypatch.setattr(type(backend), "missing", lambda _, lacks=lacks: lacks)
+    with pytest.raises(errors.MissingPart, match="podman"):
+        await yard.ask(yard.good(), bottles=("boxed",))
+    with pytest.raises(errors.MissingPart, match="bwrap"):
+        await yard.ask(yard.good())
 
 
 async def test_bottles_that_were_named_hold_in_later_turns_too(yard: Any) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
 import pytest
 
 from boatwright import errors
+from boatwright.bottle import environment
 from boatwright.egress import tape
 from boatwright.intake import replay
 from boatwright.values.events import BranchPushed, FeatureRequested, ModelCalled, PullRequestOpened
@@ -56,6 +58,49 @@ async def test_the_first_difference_is_told_when_the_base_is_another(yard: Any) 
     assert "len(items)" in told.difference and "len(list(" in told.difference
     assert told.calls == 1 and "\n" not in told.difference
     assert yard.payloads(told.execution, FeatureRequested)[0].replays == view.id
+
+
+ASKS = (
+    "python3 -c \"import http.client; asked = http.client.HTTPConnection('127.0.0.1', 8080);"
+    " asked.request('CONNECT', 'elsewhere.example:443');"
+    " assert b'registry_only' in asked.getresponse().read(), 'this wire leads nowhere'\""
+)
+"""Fails on a wire that leads to no registry."""
+
+
+def forget_environments(yard: Any) -> set[str]:
+    """As if gc had taken all prepared environments away; their names."""
+    folders = [path.name for path in yard.house.state.environments.iterdir() if path.is_dir()]
+    made = {name for name in folders if name.isalnum()}  # beside them: an interpreter, what base proved
+    for name in made:
+        environment.discard(yard.house.backend, name)
+    return made
+
+
+async def test_a_set_up_that_must_be_done_again_reaches_nothing(yard: Any) -> None:
+    view = await yard.run(yard.good(), record=True, setup=f"{ASKS} || true")
+    assert view.state is State.DELIVERED, view.reason
+    before = forget_environments(yard)
+    told = await replayed(yard, view.id)
+    assert told.difference == ""
+    lines = map(json.loads, (yard.house.state.logs / "proxy.log").read_text().splitlines())
+    led = {
+        line["network"] for line in lines if line["what"] == "opened" and line["execution"] == told.execution
+    }
+    assert led == {"deny_all"}
+    assert not before & forget_environments(yard), "made without a network, it serves no other execution"
+
+
+async def test_a_set_up_that_needs_the_network_parks_the_replay_and_is_told(yard: Any) -> None:
+    view = await yard.run(yard.good(), record=True, setup=ASKS)
+    assert view.state is State.DELIVERED, view.reason
+    forget_environments(yard)
+    told = await replayed(yard, view.id)
+    assert (
+        "this run parked: the set-up has to be done again here, and a replay reaches no network"
+        in told.difference
+    )
+    assert "The wire refused elsewhere.example:443: " in told.difference and "\n" not in told.difference
 
 
 async def test_what_was_not_recorded_cannot_be_replayed(yard: Any) -> None:

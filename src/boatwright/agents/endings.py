@@ -23,6 +23,8 @@ _PARKS = {
 """Refusals of the wire that end a round, the weightiest first. A denied host does not: agents carry on without it."""
 _CREDENTIAL_EXITS = frozenset({("gemini", 41)})
 """Programs whose exit code alone says that they could not log in."""
+_TURNED_DOWN = frozenset({401, 403})
+"""Answers of a provider that are about the credential. No other than the wire's own is ever sent."""
 _CREDENTIAL = (
     "authentication_error", "authenticationerror", "invalid_api_key", "invalid x-api-key", "401 unauthorized",
     "unauthenticated", "api_key_invalid", "api key not valid",
@@ -57,8 +59,10 @@ class End:
     moves: tuple[str, ...] = ()
 
 
-def read(name: str, ended: ExecResult, heard: Told, refused: Sequence[Denial]) -> End:
-    """The end of one run. What the wire refused counts before what the program made of it."""
+def read(name: str, ended: ExecResult, heard: Told, refused: Sequence[Denial], last_status: int = 0) -> End:
+    """The end of one run. What the wire refused, and what it saw the provider answer to the last call
+    (``last_status``), count before what the program made of it.
+    """
     for kind, stop in _PARKS.items():
         for denial in refused:
             if denial.kind == kind and (stop in {Stop.BUDGET, Stop.CREDENTIAL} or _went_wrong(ended, heard)):
@@ -69,10 +73,21 @@ def read(name: str, ended: ExecResult, heard: Told, refused: Sequence[Denial]) -
         return End(Stop.BOTTLE_LIMIT, f"{name} met the bottle's limit of {ended.limit}")
     if not _went_wrong(ended, heard):
         return End(Stop.FINISHED)
-    said = heard.failed or next(reversed(heard.remarks), "") or heard.last or "it said nothing"
-    if (name, ended.exit_code) in _CREDENTIAL_EXITS or any(word in said.lower() for word in _CREDENTIAL):
-        return End(Stop.CREDENTIAL, f"the provider does not accept the credential: {fence.line(said, 300)}")
-    return End(Stop.FAILED, f"{name} ended with exit code {ended.exit_code}: {fence.line(said, 300)}")
+    said = fence.line(
+        heard.failed or next(reversed(heard.remarks), "") or heard.last or "it said nothing", 300
+    )
+    turned_down = _turned_down(name, ended, said, last_status)
+    if turned_down:
+        return End(Stop.CREDENTIAL, f"the provider does not accept the credential: {turned_down}")
+    return End(Stop.FAILED, f"{name} ended with exit code {ended.exit_code}: {said}")
+
+
+def _turned_down(name: str, ended: ExecResult, said: str, last_status: int) -> str:
+    """Why it is the credential that was turned down; empty when it was not. Words count where the wire saw nothing."""
+    if last_status in _TURNED_DOWN:
+        return f"it answered {last_status} to the last call ({name}: {said})"
+    by_words = any(word in said.lower() for word in _CREDENTIAL)
+    return said if by_words or (name, ended.exit_code) in _CREDENTIAL_EXITS else ""
 
 
 def _went_wrong(ended: ExecResult, heard: Told) -> bool:

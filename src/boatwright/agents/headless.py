@@ -323,7 +323,8 @@ class _Round:
 
     async def _result(self, ended: ExecResult) -> RoundResult:
         refused = await self._task.wire.refused() if self._task.wire.refused else ()
-        end = endings.read(self._provider.name, ended, self._heard, refused)
+        status = await self._task.wire.last_status() if self._task.wire.last_status else 0
+        end = endings.read(self._provider.name, ended, self._heard, refused, status)
         return RoundResult(
             end.stop, self._heard.last, self._steps, self._transcript(), detail=end.detail, moves=end.moves,
             exit_code=ended.exit_code,

@@ -52,6 +52,8 @@ class ModelWire:
     """No byte for this long is a dead call; None: as patient as ``agents.model.Patience`` is."""
     refused: Callable[[], Awaitable[Sequence[Denial]]] | None = None
     """What this wire has refused so far. A program in a bottle may keep that to itself."""
+    last_status: Callable[[], Awaitable[int]] | None = None
+    """What the provider answered to the call that ended last, by the wire's own record; 0: nothing yet."""
     services: tuple[str, ...] = ()
     """Names of what of this host may be asked over it."""
     environment: Mapping[str, str] = field(default_factory=dict)

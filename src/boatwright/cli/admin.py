@@ -56,7 +56,14 @@ def _report(house: House) -> dict[str, str]:
     report |= keys.told(house)
     for agent in registry.PROGRAMS:
         report[f"agent {agent.name}"] = agent.state_of(house.environment)
-    return report | _routes(house)
+    return report | _registries(house) | _routes(house)
+
+
+def _registries(house: House) -> dict[str, str]:
+    """Where this host's package clients look, and what about that somebody should know."""
+    found = house.wire.registries()
+    told = {f"registries, {at}": note for at, note in enumerate(found.notes, 1)}
+    return {"registries": ", ".join(found.hosts) or "none is known", **told}
 
 
 def _routes(house: House) -> dict[str, str]:

@@ -39,7 +39,7 @@ def start(
     color: Annotated[str | None, typer.Option("--color", help="Its colour in lists.")] = None,
     budget: Budget = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="anthropic:NAME, openai:NAME or scripted:FILE.")
+        str | None, typer.Option("--model", help="anthropic:NAME, openai:NAME, gemini:NAME or scripted:FILE.")
     ] = None,
     cwd: Annotated[
         bool, typer.Option("--cwd", help="Begin with the files of the repository here, as HEAD has them.")
@@ -47,6 +47,9 @@ def start(
     backend: Annotated[
         str | None, typer.Option("--backend", help="What makes the bottle: bubblewrap or container.")
     ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep what models are asked and answer, as a tape.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done; leave no trace.")
     ] = False,
@@ -60,6 +63,7 @@ def start(
     ask = Ask(
         agent=agent or "", prompt=asked or "", cwd=Path.cwd(), bottles=tuple(bottle) if bottle else None, label=label,
         color=color, budget=budget, model=model, copy_cwd=cwd, backend=backend,
+        record=record,
     )  # fmt: skip
     with common.housed() as house:
         if backend is not None:  # else its manifests may name one

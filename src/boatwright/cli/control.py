@@ -71,7 +71,7 @@ async def carry_on(house: House, engine: Engine, execution: str, *, quiet: bool 
 def worker() -> int:
     """Work on whatever waits, until told to stop (SIGTERM drains for 60 s)."""
     with common.opened() as (house, engine):
-        house.require_bottle()
+        house.require_any_bottle()
         common.wait(_work(house, engine))
     return 0
 
@@ -108,6 +108,6 @@ def serve(
     from boatwright.server import health  # noqa: PLC0415 - its web framework is slow to import, and only this asks for it
 
     with common.opened() as (house, engine):
-        house.require_bottle()
+        house.require_any_bottle()
         common.wait(health.serve(house, engine, host=host, port=port, say=common.say))
     return 0

@@ -37,7 +37,6 @@ def text(words: str, repo: Repo = ".", model: Model = None, as_json: Json = Fals
 
 def _plan(ask: Ask, *, as_json: bool) -> int:
     with common.opened() as (house, engine):
-        house.require_bottle()
         accepted = common.wait(_until_planned(house, engine, ask, quiet=as_json))
         planned = last(house.ledger.events.stream(accepted.execution), PlanGenerated)
         if planned is None:

@@ -41,6 +41,7 @@ def lines(house: House, wanted: Wanted) -> list[tuple[str, str, str]]:
         *leaves,
         ("asked for", f"{draft.model}, {draft.budget}", ""),
         ("workspace", workspace(draft), ""),
+        *([("tape", "what models are asked and answer is kept", "--record")] if draft.recorded else []),
         ("backend", draft.backend or house.backend.name, ""),
     ]
 

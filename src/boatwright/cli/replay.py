@@ -25,7 +25,7 @@ def replay(
     Exit 0 when the same calls were made and the same tree came of them, 1 when not. Nothing is delivered.
     """
     with common.opened() as (house, engine):
-        house.require_bottle()
+        house.require_any_bottle()
         view = house.ledger.executions.find(execution)
         return common.wait(_replay(house, engine, view.id, base))
 

@@ -69,7 +69,6 @@ def run(
         by=common.me(),
     )
     with common.opened() as (house, engine):
-        house.require_bottle()
         if dry_run:
             return common.wait(_dry(house, ask))
         return common.wait(_run(house, engine, ask, detach=detach))

@@ -190,6 +190,12 @@ class Budgets:
 
     # --- the read side -----------------------------------------------------------------------------------
 
+    def last_status(self, execution: str, wire: str) -> int:
+        """What the provider answered to the call of a wire that ended last; 0 where there is none, or no answer."""
+        with self.database.read() as connection:
+            values = {"execution": execution, "wire": wire}
+            return int(connection.execute(text(_LAST_STATUS), values).scalar() or 0)
+
     def usage(self, execution: str, after_id: int = 0) -> list[UsageRow]:
         """The usage rows of one execution with an id above ``after_id``, in order."""
         with self.database.read() as connection:
@@ -337,4 +343,6 @@ ON CONFLICT (scope, key, period) DO UPDATE
 SET usd = excluded.usd, tokens = excluded.tokens, hard = excluded.hard"""
 _DROP_CAP = "DELETE FROM budget_caps WHERE scope = :scope AND key = :key AND period = :period"
 _CAPPED = "SELECT DISTINCT scope, key FROM budget_caps"
+_LAST_STATUS = """
+SELECT status FROM budget_usage WHERE execution = :execution AND wire = :wire ORDER BY id DESC LIMIT 1"""
 _USAGE = "SELECT * FROM budget_usage WHERE execution = :execution AND id > :after ORDER BY id"

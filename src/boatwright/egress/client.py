@@ -22,11 +22,11 @@ from typing import Any
 from boatwright import errors
 from boatwright.config import release
 from boatwright.config.paths import StateDir
-from boatwright.egress import control, keys, registries, wires
+from boatwright.egress import control, keys, registries, trust, wires
 from boatwright.egress.budget import Budgets
 from boatwright.egress.cuts import Cuts
 from boatwright.egress.detour import DETOUR
-from boatwright.egress.registries import Registries
+from boatwright.egress.known_registries import Registries
 from boatwright.egress.spec import OWN, Detour, Upstream, WireSpec, to_json
 from boatwright.egress.survey import Survey
 from boatwright.egress.upstream import open_unix
@@ -235,6 +235,10 @@ class WireClient:
         rows = await asyncio.to_thread(self._rows)
         return await asyncio.to_thread(rows.denials, wire)
 
+    async def last_status(self, spec: WireSpec) -> int:
+        """What a provider answered to the call of this wire that ended last; 0: nothing."""
+        return await asyncio.to_thread(self.budgets().last_status, spec.execution, spec.id)
+
     async def denials_of(self, execution: str) -> list[Denial]:
         """What all wires of an execution refused, counted by target; closed ones included."""
         rows = await asyncio.to_thread(self._rows)
@@ -309,11 +313,12 @@ class WireClient:
 
     def _with_registries(self, spec: WireSpec) -> WireSpec:
         found = self.registries()
+        ca = trust.of_hosts(self._state, found.authorities) if found.logins else ""
         return replace(
             spec,
             hosts=tuple(dict.fromkeys((*spec.hosts, *found.hosts))),
             private_hosts=tuple(dict.fromkeys((*spec.private_hosts, *found.configured_hosts))),
-            routes=(*spec.routes, *(one for one in found.routes if not _routed(spec, one))),
+            routes=(*spec.routes, *(one for one in found.routes(ca) if not _routed(spec, one))),
         )
 
     async def _order(self, request: control.Request) -> control.Answer:

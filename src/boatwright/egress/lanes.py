@@ -43,6 +43,7 @@ class House(gateway.House, intercept.House, services.House, Protocol):
         ...
 
 
+REPLAYED = "a replay leads nowhere but to its tape, and what went over a route is not replayed"
 CUT_MOVES = ("boatwright budget raise EXECUTION 5usd", "boatwright resume EXECUTION")
 
 
@@ -108,7 +109,8 @@ class Lanes:
         host, port = tunnel.place(request)
         decision = routing.connect(spec.network, spec.hosts, spec.routes, host, port)
         if decision.lane is Lane.DENIED:
-            raise Refused("denied", decision.reason, allowed=decision.instead, target=f"{host}:{port}")
+            reason = REPLAYED if any(one.tape for one in spec.upstreams) else decision.reason
+            raise Refused("denied", reason, allowed=decision.instead, target=f"{host}:{port}")
         if decision.lane is Lane.TUNNEL:
             route = decision.routes[0].name if decision.routes else ""
             await self._tunnel.serve(spec, host, port, client, route)

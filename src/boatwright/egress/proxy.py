@@ -145,6 +145,7 @@ class Proxy:
             await asyncio.wait(busy, timeout=DRAIN_SECONDS)
         for wire in self._wires.values():
             await wire.cut()
+        self.tapes.leave()
         await self.journal.close()
         self.pool.close()
         self._alive.free(remove=not self._bookings)

@@ -1,8 +1,8 @@
 """Which package registries this host uses, asked of its own clients: pip, uv, npm, cargo, go.
 
 No registry is named here. What a client is configured for counts; else its own default as it knows it (its
-library, its help, its binary). A password in an address never goes into a bottle; ``file:`` sources are
-for the bottle to bind read-only.
+library, its help, its binary). A password in an address, or a token npm keeps, never goes into a bottle;
+``file:`` sources are for the bottle to bind read-only.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from boatwright.config.secrets import Secret
-from boatwright.egress.spec import OWN
-from boatwright.rules import destinations
-from boatwright.values.route import Credential, Form, Route
+from boatwright.egress import npmrc
+from boatwright.egress.known_registries import Login, Registries
+from boatwright.values.route import Form
 
 PROXY_ENVIRONMENT = {
     "HTTPS_PROXY": "http://127.0.0.1:8080",
@@ -47,41 +46,6 @@ _CA_FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "CURL
 _CAS = (*_CA_FILES, "PIP_CERT", "NPM_CONFIG_CAFILE")
 
 
-@dataclass(frozen=True)
-class Registries:
-    """``hosts`` for a wire (name or name:port), ``client_environment`` for a bottle, ``file_sources`` to
-    bind.
-
-    ``credentials`` by host stay on this side of the wire. ``notes`` say, for people, what could not be asked.
-    """
-
-    hosts: tuple[str, ...] = ()
-    configured_hosts: tuple[str, ...] = ()
-    client_environment: Mapping[str, str] = field(default_factory=dict)
-    file_sources: tuple[Path, ...] = ()
-    credentials: Mapping[str, tuple[str, Secret]] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    authorities: tuple[Path, ...] = ()
-    """Files of authorities that clients of this host are told to trust beside, or in place of, the system's."""
-
-    @property
-    def routes(self) -> tuple[Route, ...]:
-        """A way to each registry whose address holds a password: the wire adds it, no bottle sees it."""
-        ca = next((str(path) for path in self.authorities if path.is_file()), "")
-        return tuple(_route(place, user, ca) for place, (user, _) in self.credentials.items())
-
-    def password(self, reference: str) -> Secret | None:
-        """The secret behind a reference of :attr:`routes`; None for any other reference."""
-        _, secret = self.credentials.get(reference.removeprefix(OWN), ("", None))
-        return secret if reference.startswith(OWN) else None
-
-
-def _route(place: str, user: str, ca: str) -> Route:
-    host, port = destinations.split(place)
-    credential = Credential(f"{OWN}{place}", form=Form.BASIC, user=user)
-    return Route(f"{OWN}{place}", host, port, methods=("GET",), credential=credential, ca=ca)
-
-
 class _Found:
     """What the clients said so far."""
 
@@ -96,7 +60,8 @@ class _Found:
         self.configured: dict[str, None] = {}
         self.environment: dict[str, str] = {}
         self.files: dict[Path, None] = {}
-        self.credentials: dict[str, tuple[str, Secret]] = {}
+        self.logins: dict[tuple[str, str], Login] = {}
+        self.scopes: dict[str, str] = {}
         self.notes: list[str] = []
 
     def has(self, program: str) -> bool:
@@ -139,12 +104,23 @@ class _Found:
         if configured:
             self.configured[host] = None
         if parts.username or parts.password:
-            self.credentials[host] = (unquote(parts.username or ""), Secret(unquote(parts.password or "")))
-            self.notes.append(
-                f"{parts.hostname} has a password on this host; the wire adds it, outside of bottles"
-            )
+            password = Secret(unquote(parts.password or ""))
+            self.login(Login(host, "/", Form.BASIC, password, unquote(parts.username or "")))
         netloc = parts.netloc.rpartition("@")[2]
         return prefix + urlunsplit((parts.scheme, netloc, parts.path, parts.query, parts.fragment))
+
+    def login(self, login: Login) -> None:
+        """Take in what the wire is to add; of two for one place, the later client's is not used."""
+        held = self.logins.setdefault((login.place, login.path), login)
+        if held != login:
+            what = f"{login.place}{login.path} has two logins on this host, and the wire adds the first"
+            self.notes.append(f"{what}: a route in settings.yml can hold the other")
+        elif login.form is Form.BASIC:
+            self.notes.append(
+                f"{login.place} has a password on this host; the wire adds it, outside of bottles"
+            )
+        else:
+            self.notes.append(f"{login.place} has a token on this host; the wire adds it, outside of bottles")
 
     def file(self, path: Path) -> None:
         """A source on disk. The pages of a simple index link to files beside it, so its parent is meant."""
@@ -171,7 +147,8 @@ def discover(environment: Mapping[str, str] | None = None) -> Registries:
         configured_hosts=tuple(found.configured),
         client_environment=found.environment,
         file_sources=tuple(found.files),
-        credentials=found.credentials,
+        logins=tuple(found.logins.values()),
+        scopes=found.scopes,
         notes=tuple(dict.fromkeys(found.notes)),
         authorities=tuple(
             dict.fromkeys(Path(each) for name, each in found.environment.items() if name in _CAS)
@@ -299,11 +276,24 @@ def _npm(found: _Found) -> None:
     found.environment["NPM_CONFIG_REGISTRY"] = found.url(config["registry"])
     for key, value in config.items():
         if key.endswith(":registry") and isinstance(value, str):
-            found.url(value)
-            found.notes.append(f"npm's {key} is reachable; the bottle's own .npmrc has to name it")
+            found.scopes[key] = found.url(value)
+    _npm_logins(found, config)
     if isinstance(config.get("cafile"), str) and config["cafile"]:
         found.environment["NPM_CONFIG_CAFILE"] = config["cafile"]
         found.file(Path(config["cafile"]))
+
+
+def _npm_logins(found: _Found, config: Mapping[str, Any]) -> None:
+    """npm keeps them out of what it lists, and names the files. A login for another host than its registries opens none."""
+    named = (config.get(key) for key in ("userconfig", "globalconfig"))
+    files = [Path(each) for each in named if isinstance(each, str) and each]
+    logins, notes = npmrc.logins(npmrc.read(files, found.asking))
+    found.notes += notes
+    for login in logins:
+        if login.place in found.hosts:
+            found.login(login)
+        else:
+            found.notes.append(f"npm has a login for {login.place}, which is none of this host's registries")
 
 
 _CARGO_DEFAULT = re.compile(rb"sparse\+https://(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)+)/")

@@ -1,9 +1,10 @@
 """Tapes: what was asked of models over a wire and what they answered, event by event, as bytes came.
 
-A tape is one file a wire, ``tapes/EXECUTION/WIRE.tape``, mode 0600. Each line is a digest and a JSON object; the digest
-is of the line before and the object, so that a line that was changed, dropped or moved is found. No key is in it: what
-is recorded of a call is its path and body, and of an answer the headers a client may see; the key of the call is
-blotted out wherever a provider says it back.
+A tape is one file a wire, ``tapes/EXECUTION/WIRE.tape``, mode 0600, locked by whoever writes it. A proxy that finds the
+last one still draining goes on in a file of its own beside it, ``WIRE~2.tape``. Each line is a digest and a JSON
+object; the digest is of the line before and the object, so that a line that was changed, dropped or moved is found. No
+key is in it: what is recorded of a call is its path and body, and of an answer the headers a client may see; the key of
+the call is blotted out wherever a provider says it back.
 
 Recording never breaks a call. A disk that is full, or a tape that is, leaves a gap that the reader tells.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -30,6 +32,7 @@ MOST_BYTES = 64 << 20
 """Of one execution. What comes after that is not recorded."""
 START = hashlib.sha256(b"boatwright tape 1").hexdigest()
 SUFFIX = ".tape"
+_MOST_PARTS = 100
 
 Note = Callable[..., None]
 Headers = Sequence[tuple[bytes, bytes]]
@@ -113,7 +116,10 @@ class Taping:
 
 
 class Recorder:
-    """The only writer of one tape. A tape that is there already is gone on with."""
+    """The only writer of one tape. A tape that is there already is gone on with, unless somebody else writes it still.
+
+    The lock is the kernel's, on the file itself: a kill between any two lines frees it, and what was written stays.
+    """
 
     def __init__(
         self, path: Path, *, wire: str, execution: str, purpose: str, clock: Clock, note: Note
@@ -172,11 +178,10 @@ class Recorder:
 
     def _open(self, wire: str, execution: str, purpose: str) -> None:
         self._path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+        self._path, self._file = _held(self._path)
         self._size, self._last, self._calls = _standing(self._path)
         beside = (each for each in self._path.parent.glob(f"*{SUFFIX}") if each != self._path)
         self._others = sum(each.stat().st_size for each in beside)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._file = os.open(self._path, flags, 0o600)
         os.ftruncate(self._file, self._size)  # a line that a kill cut short
         if not self._size:
             self.write(
@@ -191,6 +196,27 @@ class Recorder:
             self._file = -1
         if why:
             self._note("tape", path=self._path.name, sentence=f"this tape is not gone on with: {why}")
+
+
+def _held(path: Path) -> tuple[Path, int]:
+    """The newest part of a tape, opened and locked; a new part where the newest is another's."""
+    there = [at for at in range(2, _MOST_PARTS + 1) if _part(path, at).exists()]
+    for at in range(max(there, default=1), _MOST_PARTS + 1):
+        part = _part(path, at)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        file = os.open(part, flags, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            continue
+        return part, file
+    raise OSError("too many processes write to it")
+
+
+def _part(path: Path, at: int) -> Path:
+    """``~`` stands in no wire's id."""
+    return path if at == 1 else path.with_name(f"{path.stem}~{at}{path.suffix}")
 
 
 def _standing(path: Path) -> tuple[int, str, int]:

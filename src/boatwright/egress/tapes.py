@@ -50,6 +50,11 @@ class Tapes:
         if recorder is not None:
             recorder.close()
 
+    def leave(self) -> None:
+        """This proxy ends; another may go on with its tapes, and has parts of its own where it began before."""
+        for wire in tuple(self._recorders):
+            self.close(wire)
+
     async def answer(self, wire: WireSpec, execution: str, target: str, body: bytes) -> Link:
         """The recorded answer to this call of ``wire``: the first that was given to the same question for the same
         purpose and was not given yet. ``Refused`` (replay) where the tape has none.

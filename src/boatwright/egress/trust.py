@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from boatwright.config.paths import StateDir
+from boatwright.egress import showing
 from boatwright.egress.authority import Authority
 from boatwright.values.clock import Clock
 
@@ -43,16 +42,27 @@ def bundle(state: StateDir, clock: Clock, more: Iterable[Path] = ()) -> Trust:
 
     The file is named by its content and never changes: a bottle that shows it keeps what it began with.
     """
-    system = [Path(each) for each in SYSTEM if Path(each).is_file()]
-    parts = [_text(path) for path in (*system[:1], *more)]
-    content = b"".join(dict.fromkeys([*filter(None, parts), Authority.open(state, clock).pem]))
-    file = state.run / f"authorities-{hashlib.sha256(content).hexdigest()[:16]}.pem"
-    if not file.is_file():
-        fresh = file.with_name(f".{file.name}.{os.getpid()}")
-        fresh.write_bytes(content)
-        fresh.chmod(0o644)
-        fresh.replace(file)
-    return Trust(file, (SHOWN, *_places(system)), dict.fromkeys(VARIABLES, SHOWN))
+    system = _system()
+    parts = [*map(_text, (*system[:1], *more)), Authority.open(state, clock).pem]
+    return Trust(_kept(state, parts), (SHOWN, *_places(system)), dict.fromkeys(VARIABLES, SHOWN))
+
+
+def of_hosts(state: StateDir, more: Sequence[Path]) -> str:
+    """A file of the system's authorities and those of the files ``more``: whom one of this host's clients trusts, the
+    wire trusts in their place. Empty where they trust the system alone.
+    """
+    system = _system()[:1]
+    own = [text for path in more if path not in system and (text := _text(path))]
+    return str(_kept(state, [*map(_text, system), *own])) if own else ""
+
+
+def _kept(state: StateDir, parts: Iterable[bytes]) -> Path:
+    content = b"".join(dict.fromkeys(filter(None, parts)))
+    return showing.file(state, "authorities", ".pem", content)
+
+
+def _system() -> list[Path]:
+    return [Path(each) for each in SYSTEM if Path(each).is_file()]
 
 
 def _places(system: Sequence[Path]) -> tuple[str, ...]:

@@ -54,7 +54,16 @@ def find(house: House, named: str) -> Named:
     solo = _solo(house, named)
     if solo is not None:
         return Named(solo.account, solo=solo)
-    view = house.ledger.executions.find(named.removesuffix("-agent"))
+    try:
+        view = house.ledger.executions.find(named.removesuffix("-agent"))
+    except errors.NotFound:
+        if named.startswith("ex-"):
+            raise
+        raise errors.NotFound(
+            f"there is no execution and no bottle {named!r}",
+            subject=named,
+            next_moves=("boatwright status", "boatwright bottle list"),
+        ) from None
     return Named(view.id, view=view)
 
 
@@ -79,11 +88,7 @@ async def _meant(house: House, named: str) -> Named:
         for each in (await house.wire.status())["wires"]:
             if each.get("bottle") == named:
                 return Named(each["execution"])
-        raise errors.NotFound(
-            f"there is no execution and no bottle {named!r}",
-            subject=named,
-            next_moves=("boatwright status", "boatwright bottle list"),
-        ) from None
+        raise
 
 
 async def cut(house: House, engine: Engine, named: str, policy: CutPolicy, *, by: str) -> Done:

@@ -80,7 +80,7 @@ async def outcome(house: House, recorded: str, execution: str) -> Outcome:
     until = max(event.time for event in first).isoformat()
     made = _calls(now)
     found = replaying.compare(_calls(taped, until), made)
-    difference = str(found) if found is not None else _parted(first, second)
+    difference = f"{found}{_early(second)}" if found is not None else _parted(first, second)
     return Outcome(execution, len(made), _tree(second), difference, _notes(taped, turns))
 
 
@@ -128,12 +128,16 @@ def _parted(first: Sequence[Event], second: Sequence[Event]) -> str:
         ("the proof", _word(first), _word(second)),
     ):
         if one != other:
-            why = next((e.payload for e in reversed(second) if isinstance(e.payload, FeatureParked)), None)
-            early = f"; this run parked: {why.reason}" if why is not None and why.code != "replayed" else ""
-            return (
-                f"the calls are the same, {what} is not: {one or 'none'} then, {other or 'none'} now{early}"
-            )
+            now = f"{one or 'none'} then, {other or 'none'} now{_early(second)}"
+            return f"the calls are the same, {what} is not: {now}"
     return ""
+
+
+def _early(history: Sequence[Event]) -> str:
+    """Why the replay parked before it came to its end, on one line; empty when it came there."""
+    why = next((e.payload for e in reversed(history) if isinstance(e.payload, FeatureParked)), None)
+    early = why is not None and why.code != "replayed"
+    return f"; this run parked: {' '.join(why.reason.split())}" if why is not None and early else ""
 
 
 def _notes(tapes: Sequence[Tape], turns: int) -> tuple[str, ...]:

@@ -77,6 +77,7 @@ async def look(house: House, ask: Ask) -> tuple[FeatureRequested, tuple[str, ...
     )  # fmt: skip
     composed = await ground.composed_at(house, mirror, commit, flags, house.environment)
     effective = composed.effective
+    await asyncio.to_thread(house.require_bottle, effective.backend)
     refuse_empty(effective.budget, ask.budget)
     agent = registry.provider(composed.provider, composed.manifest)
     models = choose_model(house, effective.model, agent)

@@ -58,6 +58,7 @@ class Ask:
     backend: str | None = None
     terminal: bool = False
     """Whether it works at a terminal, with no prompt."""
+    record: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ async def look(house: House, ask: Ask, *, dry: bool = False) -> Wanted:
         model=str(models), budget=held.budget, color=ask.color or here.composed.color, repository=repository,
         source=mirror.source if mirror else "", commit=commit, copied=ask.copy_cwd,
         setup_command=here.setup_line if held.sources["setup_command"] in {FLAG, ENVIRONMENT} else None,
-        backend=held.backend, created=house.clock.now(), terminal=ask.terminal,
+        backend=held.backend, created=house.clock.now(), terminal=ask.terminal, recorded=ask.record,
     )  # fmt: skip
     label = ask.label or here.composed.agent
     labels.refuse(label)
@@ -146,7 +147,8 @@ async def look_again(house: House, slug: str) -> Wanted:
     mirror = await asyncio.to_thread(solo.mirror_of, house, record)
     here = await ground.untested(house, mirror, record.commit, solo.flags(record), files=record.copied)
     solo.refuse_no_screen(registry.provider(record.provider, here.composed.manifest))
-    house.backend.of(made_by(record)).refuse_no_terminals()
+    headless = f'boatwright bottle resume {slug} --headless --prompt "…"'
+    house.backend.of(made_by(record)).refuse_no_terminals(headless)
     await asyncio.to_thread(house.require_bottle, made_by(record))
     again = record.model_copy(update={"terminal": True})
     return Wanted(again, slug, here, here.composed.notices)

@@ -69,6 +69,7 @@ NEXT_MOVES: dict[str, tuple[str, ...]] = {
     "input": ("mend what is named", "boatwright resume {execution}"),
     "planned": ("read it: boatwright show {execution}", "build it: boatwright resume {execution}"),
     "policy": ("mend .boatwright.yml on the base branch", "boatwright retry {execution} --from analyze"),
+    "replay": ("boatwright cancel {execution}",),
     "replayed": ("boatwright cancel {execution}",),
     "ceiling": (
         "ask for less in .boatwright.yml, or let the operator raise the ceiling in settings.yml",

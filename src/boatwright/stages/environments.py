@@ -67,6 +67,9 @@ async def _prepared(
     root = await roots.of(house, here, say=say)
     key = await asyncio.to_thread(_key, house, mirror, here, commit, root)
     known = await asyncio.to_thread(environment.find, house.backend, key)
+    if known is None and here.setup_line and (await pays()).replays:
+        key = _digest(key, "replay")  # made without a network, it may hold less: it serves no other execution
+        known = await asyncio.to_thread(environment.find, house.backend, key)
     if known is not None:
         return replace(known, root=root)
     await roots.require(house, here, toolchain.first(here.setup_line or ""), root)
@@ -83,12 +86,17 @@ async def _prepared(
             setup=here.setup_line,
             commit_tree_into=lay,
             wire=way.wire,
-            environment=way.environment,
+            environment={**_variables(here, root), **way.environment},
             binds=way.binds,
             limits=here.effective.limits,
             root=root,
             say=say,
         )
+
+
+def _variables(here: Ground, root: Root) -> dict[str, str]:
+    """What the manifest's bottles say, as in the agent's bottle: what an image says goes before it."""
+    return {name: value for name, value in here.composed.environment.items() if name not in root.environment}
 
 
 def _key(house: House, mirror: Mirror | None, here: Ground, commit: str, root: Root) -> str:
@@ -107,6 +115,7 @@ def _found(house: House, mirror: Mirror | None, here: Ground, commit: str, root:
     parts += [f"packages:{root.packages}"] if root.packages else []
     parts += [f"{name}={value}" for name, value in sorted(root.environment.items())]
     if here.setup_line:
+        parts += [f"{name}={value}" for name, value in sorted(_variables(here, root).items())]
         parts += [
             str(here.effective.network),
             *here.effective.allow,

@@ -114,6 +114,11 @@ class House:
                 next_moves=(first.remedy, "boatwright doctor"),
             )
 
+    def require_any_bottle(self) -> None:
+        """The same where nobody knows yet whose bottles are wanted: one backend of ``settings.yml`` is enough."""
+        if all(self.backend.of(name).missing() for name in self.settings.backends):
+            self.require_bottle()
+
 
 def create_state(state: StateDir) -> StateDir:
     try:

@@ -64,7 +64,7 @@ class Account:
 
 
 def account(record: Solo) -> Account:
-    return Account(record.account, record.repository, record.provider, record.model)
+    return Account(record.account, record.repository, record.provider, record.model, recorded=record.recorded)
 
 
 def exit_code(end: SoloEnd) -> int:

@@ -121,8 +121,9 @@ async def model_wire(
         spec = replayed(spec, view.replays, inside.protocol, models)
     async with sidecars.opened(house, spec, inside.asked) as line:
         refused = functools.partial(house.wire.denials, spec.id)
+        answered = functools.partial(house.wire.last_status, spec)
         yield ModelWire(
-            line.socket, inside.protocol, model, line.revive, silence(house), refused,
+            line.socket, inside.protocol, model, line.revive, silence(house), refused, answered,
             tuple(line.spec.services), line.environment,
         )  # fmt: skip
 

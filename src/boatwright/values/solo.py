@@ -72,6 +72,8 @@ class Solo(BaseModel):
     end: SoloEnd | None = None
     terminal: bool = False
     """Its newest run is, or was, at a terminal of the bottle's own."""
+    recorded: bool = False
+    """What its models are asked and answer is kept as a tape, in every run of it."""
 
     @property
     def artifacts(self) -> tuple[str, ...]:

@@ -218,13 +218,15 @@ class HostBackend(abc.ABC):
     def start(self, place: Place, task: Task, streams: Streams) -> Run:
         """One program of the bottle at ``place`` behind this backend's walls, ready to be started."""
 
-    def refuse_no_terminals(self) -> None:
-        """``errors.BadInput`` where a program behind these walls cannot have a terminal of its own."""
+    def refuse_no_terminals(self, *moves: str) -> None:
+        """``errors.BadInput`` where a program behind these walls cannot have a terminal of its own. ``moves`` are what
+        can be done about a bottle that is there already; none: about one that is to be.
+        """
         if not self.terminals:
             raise errors.BadInput(
                 f"the backend '{self.name}' has no terminals: it hands pipes through",
                 subject=self.name,
-                next_moves=('--headless --prompt "…"', "--backend bubblewrap"),
+                next_moves=moves or ('--headless --prompt "…"', "--backend bubblewrap"),
             )
 
     def capabilities(self) -> Sequence[Enforced]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from boatwright import errors
 from boatwright.bottle import doctor
 from boatwright.bottle.backends.host import Task
-from boatwright.bottle.containers import engine, skeleton
+from boatwright.bottle.containers import engine
 from boatwright.bottle.containers.line import ContainerLine
 from boatwright.bottle.protocol import BottleSpec, Missing
 from boatwright.bottle.store import Place, give
@@ -57,7 +57,16 @@ def diagnose(
         yield Missing(
             "subordinate ids",
             f"{' and '.join(map(str, subordinate))} give this user no ids for containers: {said}",
-            f"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {getpass.getuser()}",
+            f"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {getpass.getuser()}"
+            f" | {made.path} system migrate",
+        )
+    elif (
+        rootless and "invalid argument" in said
+    ):  # to give a file away to an id that its user namespace has not
+        yield Missing(
+            "subordinate ids in use",
+            f"{made.name} still runs with the ids this user had before: {said}",
+            f"{made.path} system migrate",
         )
     elif "cgroup" in said and made.runtime in {"", "crun"}:
         yield Missing(
@@ -102,8 +111,7 @@ def _try(backend: Container) -> str | None:
             each.mkdir(mode=0o700)
             give(each, place.uid)
         trial = backend.line(place, Task(("true",), cwd=PurePosixPath("/")))
-        trial.stage.mkdir(parents=True)
-        skeleton.lay(trial.root, trial.toolchain, trial.uid, None)
+        trial.lay()
         return _start(trial)
 
 

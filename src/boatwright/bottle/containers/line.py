@@ -145,14 +145,24 @@ class ContainerLine:
     def _mounts(self) -> Iterator[str]:
         room = max(SMALL, min(TEMPORARY, self.limits.memory_bytes // 4))
         yield from ("--tmpfs", f"/tmp:rw,nosuid,nodev,size={room},mode=1777", "--shm-size", str(SMALL))  # noqa: S108
+        for source, target, mode in self._volumes():
+            yield from _volume(source, target, mode)
+
+    def _volumes(self) -> Iterator[tuple[Path, PurePosixPath, str]]:
         for source, target in self._shown():
-            yield from _volume(source, target, "ro")
-        yield from _volume(self.home, HOME, "rw")
-        yield from _volume(self.workspace, WORKSPACE, "rw")
+            yield source, target, "ro"
+        yield self.home, HOME, "rw"
+        yield self.workspace, WORKSPACE, "rw"
         if self.wire is not None:
-            yield from _volume(self.wire, WIRE, "ro")
+            yield self.wire, WIRE, "ro"
         for bind in self.binds:
-            yield from _volume(bind.source, bind.target, "rw" if bind.writable else "ro")
+            yield bind.source, bind.target, "rw" if bind.writable else "ro"
+
+    def lay(self) -> None:
+        """Make the stage and, on it, the root that the container starts on."""
+        self.stage.mkdir(mode=0o700, parents=True)
+        shown = () if self.image else [(source, target) for source, target, _ in self._volumes()]
+        skeleton.lay(self.root, self.toolchain, self.uid, self.forwarder, shown)
 
     def _shown(self) -> Iterator[tuple[Path, PurePosixPath]]:
         """The host's programs; over an image only our own files."""

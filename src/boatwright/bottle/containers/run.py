@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Sequence
 
 from boatwright.bottle import processes, store
-from boatwright.bottle.containers import engine, skeleton
+from boatwright.bottle.containers import engine
 from boatwright.bottle.containers.line import ContainerLine
 from boatwright.bottle.running import Ended, Run, Streams
 
@@ -39,8 +39,7 @@ class ContainerRun(Run):
 
     def start(self) -> None:
         line = self._container
-        line.stage.mkdir(mode=0o700, parents=True)
-        skeleton.lay(line.root, line.toolchain, line.uid, line.forwarder)
+        line.lay()
         self._lifeline = Lifeline(line.engine.removal(line.name), line.engine)
         super().start()
         self._looking = asyncio.create_task(self._look())
