@@ -12,6 +12,7 @@ MODULES = (
     "test_doctor",
     "test_environment",
     "test_exec",
+    "test_laid_packages",
     "test_lifecycle",
     "test_limits",
     "test_probes",

@@ -72,7 +72,19 @@ def test_more_than_the_host_allows_is_refused_by_name(
         ("environment: {image: '--privileged'}", "names no image"),
         ("environment: {image: [a]}", "names no image"),
         ("environment: {image: 'a b'}", "names no image"),
-        ("system_packages: [jq]", "'system_packages' is not enforced by this release"),
+        ("system_packages: jq", "should be a list of package names"),
+        ("system_packages: [jq, 7]", "should be a list of package names"),
+        ("system_packages: ['-o=x']", "holds '-o=x', which is no name of a Debian package"),
+        ("system_packages: [jq-]", "holds 'jq-'"),
+        ("system_packages: [jq=1.6]", "holds 'jq=1.6'"),
+        ("system_packages: [jq/stable]", "holds 'jq/stable'"),
+        ("system_packages: [JQ]", "holds 'JQ'"),
+        ("system_packages: ['jq*']", "holds 'jq"),
+        ("system_packages: ['./x.deb']", "holds './x.deb'"),
+        ("system_packages: ['a b']", "holds 'a b'"),
+        (f"system_packages: [{', '.join(f'p{n}' for n in range(51))}]", "names 51 packages; at most 50"),
+        ("environment: devcontainer\nsystem_packages: [jq]", "asks for an image: build them into it"),
+        ("system_packages: [jq]\nenvironment: {image: a}", "asks for an image: build them into it"),
     ],
 )
 def test_a_policy_that_says_it_otherwise(text: str, says: str) -> None:
@@ -86,6 +98,56 @@ def test_a_policy_that_says_it_otherwise(text: str, says: str) -> None:
 def test_settings_refuse_what_there_is_not(text: str) -> None:
     with pytest.raises(errors.BadPolicy):
         settings.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("host", "wish", "packages", "source"),
+    [
+        ("", "", (), "default"),
+        ("system_packages: any", "", (), "default"),
+        (
+            "system_packages: any",
+            "system_packages: [libpq-dev, g++, jq, jq]",
+            ("g++", "jq", "libpq-dev"),
+            ".boatwright.yml",
+        ),
+        (
+            "system_packages: [jq, 'lib*-dev']",
+            "system_packages: [libpq-dev, jq]",
+            ("jq", "libpq-dev"),
+            ".boatwright.yml",
+        ),
+        ("", "system_packages: []", (), ".boatwright.yml"),
+    ],
+)
+def test_system_packages(host: str, wish: str, packages: tuple[str, ...], source: str) -> None:
+    found = held(host, wish)
+    assert (found.packages, found.sources["system_packages"]) == (packages, source)
+
+
+@pytest.mark.parametrize(
+    ("host", "flag", "manifest", "says"),
+    [
+        ("", None, None, "'system_packages' asks for jq, sl; this host allows none"),
+        ("system_packages: [jq]", None, None, "asks for sl; this host allows jq"),
+        ("system_packages: ['s']", None, None, "asks for jq, sl; this host allows s"),
+        ("system_packages: any", "container", None, "the backend is container, by flag"),
+        ("system_packages: any\nbackend: container", None, None, "the backend is container, by settings.yml"),
+        ("system_packages: any\ncontainer: {}", None, "container", "the backend is container, by manifest"),
+    ],
+)
+def test_system_packages_the_host_does_not_allow(
+    host: str, flag: str | None, manifest: str | None, says: str
+) -> None:
+    with pytest.raises(errors.AboveCeiling, match=says) as refused:
+        held(host, "system_packages: [sl, jq]", flag=flag, manifest=manifest)
+    assert refused.value.next_moves
+
+
+@pytest.mark.parametrize("text", ["all", "[jq, '-x']", "[JQ]", "7", "['a b']", "[[jq]]"])
+def test_a_ceiling_of_packages_that_says_nothing(text: str) -> None:
+    with pytest.raises(errors.BadPolicy, match="'system_packages"):
+        settings.parse(f"system_packages: {text}")
 
 
 def test_patterns_fit_references_as_they_are_written() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from boatwright import errors
-from boatwright.bottle import shelf
+from boatwright.bottle import locks, shelf
 from boatwright.bottle.protocol import Bind, BottleSpec
 from boatwright.cli import app
 from boatwright.config.paths import StateDir
@@ -126,6 +126,27 @@ async def test_copies_of_programs_go_unless_a_bottle_shows_them_or_they_were_jus
     assert await gone(house, "programs") == []
 
 
+async def test_packages_go_unless_a_bottle_has_them_or_they_were_just_used(house: House) -> None:
+    def tree(key: str, age: timedelta = OLD) -> Path:
+        made = house.state.packages / key
+        (made / "usr").mkdir(parents=True)
+        (made / "usr" / "file").write_bytes(b"0123456789")
+        return aged(house, made, age)
+
+    old, laid, young = tree("a" * 24), tree("b" * 24), tree("c" * 24, YOUNG)
+    left, made = tree(".making-wish-1"), tree(".making-held-1")
+    meant, lock = house.state.packages / "for-wish", house.state.packages / ".lock-held"
+    for file in (meant, lock):
+        file.touch()
+        aged(house, file)
+    await house.backend.create(BottleSpec("someones", "agent", packages="b" * 24))
+    async with locks.held(lock):
+        assert sorted(await gone(house, "packages")) == [".making-wish-1", "a" * 24, "for-wish"]
+    assert laid.exists() and young.exists() and made.exists() and lock.exists()
+    assert not (old.exists() or left.exists() or meant.exists())
+    assert await gone(house, "packages") == [".making-held-1"]
+
+
 async def test_mirrors_go_that_no_execution_and_no_bottle_names(house: House) -> None:
     for repository in ("nobody-00000000", "run-00000000", "mine-00000000"):
         mirror(house, repository)
@@ -162,7 +183,9 @@ async def test_an_archive_stays_as_long_as_its_bottle_is_known(house: House) -> 
     assert house.ledger.artifacts.exists(kept) and not house.ledger.artifacts.exists(lost)
 
 
-@pytest.mark.parametrize("kind", ["programs", "mirrors", "freezes", "kept-bottles", "environments"])
+@pytest.mark.parametrize(
+    "kind", ["programs", "mirrors", "freezes", "kept-bottles", "environments", "packages"]
+)
 async def test_what_is_taken_up_between_list_and_removal_stays(house: House, kind: str) -> None:
     """Listed as unneeded, then used by a start that is quicker: it is looked at once more before it goes."""
     there = {
@@ -173,6 +196,8 @@ async def test_what_is_taken_up_between_list_and_removal_stays(house: House, kin
             bottle_of_a_person(house, "task", SoloState.STOPPED).slug
         ),
     }
+    (house.state.packages / ("a" * 24)).mkdir()
+    there["packages"] = aged(house, house.state.packages / ("a" * 24))
     (house.state.environments / "key").mkdir()
     there["environments"] = aged(house, house.state.environments / "key")
     chosen = next(each for each in KINDS if each.name == kind)

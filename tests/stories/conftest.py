@@ -147,6 +147,6 @@ def yard() -> Iterator[Yard]:
     try:
         yield yard
     finally:
-        engine.close()
-        house.close()
+        yard.engine.close()  # a test may have opened the house again
+        yard.house.close()
         shutil.rmtree(root, ignore_errors=True)

@@ -33,6 +33,11 @@ class Bwrap:
     digest: str
 
     @property
+    def lays_over(self) -> bool:
+        """Whether it can lay directories over each other, read-only (0.11 does)."""
+        return {"--overlay-src", "--ro-overlay"} <= self.flags
+
+    @property
     def closes_user_namespaces(self) -> bool:
         return "--disable-userns" in self.flags
 

@@ -6,6 +6,7 @@ uid. Only when it fails are the known causes asked for, one by one; a cause is n
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import stat
@@ -75,7 +76,7 @@ def missing(backend: Bubblewrap, kernel: Kernel | None = None) -> Sequence[Missi
         return [no_state(backend.state.root, error)]
     if not binary.reachable(backend.state.bottles, backend.uid_range[0], want=stat.S_IXOTH):
         return [_out_of_reach(backend)]
-    said = _probe(backend, bwrap, kernel)
+    said = trial(backend, kernel)
     found = [] if said is None else list(diagnose(bwrap.path, said, kernel))
     return [*found, *python(backend)]
 
@@ -164,14 +165,17 @@ def _has_venv(python: Path) -> bool:
     return all((library / name / "__init__.py").is_file() for name in ("venv", "ensurepip"))
 
 
-def _probe(backend: Bubblewrap, bwrap: binary.Bwrap, kernel: Kernel) -> str | None:
-    """None when a trial bottle starts, else what bwrap said. A success is remembered until the next boot."""
-    uid = backend.uid_range[-1]
-    told = f"{boot(kernel)} {bwrap.digest} {bwrap.path} {uid}"
+def trial(backend: Bubblewrap, kernel: Kernel | None = None, *, lower: bool = False) -> str | None:
+    """None when a trial bottle starts, else what bwrap said. A success is remembered until the next boot.
+
+    ``lower``: with a directory that lies under its /usr, as system packages do.
+    """
+    uid, bwrap = backend.uid_range[-1], backend.bwrap
+    told = f"{boot(kernel)} {bwrap.digest} {bwrap.path} {uid}{' lower' if lower else ''}"
     memory = backend.state.run / f"bwrap-works-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
     if memory.exists():
         return None
-    said = _try(backend, uid)
+    said = _try(backend, uid, lower)
     if said is None:
         memory.touch(mode=0o600)
     return said
@@ -186,7 +190,7 @@ def boot(kernel: Kernel | None = None) -> str:
         return str(Path("/proc/1").stat().st_ctime_ns)
 
 
-def _try(backend: Bubblewrap, uid: int) -> str | None:
+def _try(backend: Bubblewrap, uid: int, lower: bool) -> str | None:
     with tempfile.TemporaryDirectory(dir=backend.state.bottles, prefix=".trial-") as name:
         root = Path(name)
         root.chmod(0o711)
@@ -194,10 +198,15 @@ def _try(backend: Bubblewrap, uid: int) -> str | None:
         for each in (place.workspace, place.home):
             each.mkdir(mode=0o700)
             give(each, uid)
-        trial = backend.line(place, Task(("true",), cwd=PurePosixPath("/")))
+        trying = backend.line(place, Task(("true",), cwd=PurePosixPath("/")))
+        if lower:
+            usr = root / "usr"
+            usr.mkdir(mode=0o755)
+            usr.chmod(0o755)
+            trying = dataclasses.replace(trying, packages=usr)
         reader, writer = os.pipe()
         try:
-            with line.opened(trial, status=writer) as opened:
+            with line.opened(trying, status=writer) as opened:
                 done = subprocess.run(
                     opened.argv,
                     pass_fds=opened.descriptors,

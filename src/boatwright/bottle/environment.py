@@ -211,6 +211,7 @@ async def _make(order: Order) -> Prepared:
             environment={**_path_of(order.root), **order.root.environment, **order.environment},
             backend=order.root.backend,
             image=order.root.image,
+            packages=order.root.packages,
         )
     )
     try:
@@ -276,7 +277,7 @@ async def _seed(backend: AnyBackend, root: Root, python: str) -> Prepared:
     told = f"{root.image} {python}" if root.image else await asyncio.to_thread(_identity, backend, python)
     key = f"python-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
     order = Order(backend, key, None, _nothing, None, {}, Limits(), lambda _: None, seed=True)
-    return await _once(replace(order, root=replace(root, environment={})))
+    return await _once(replace(order, root=replace(root, environment={}, packages="")))
 
 
 def programs(backend: AnyBackend) -> tuple[str, ...]:

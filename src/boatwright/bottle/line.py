@@ -23,6 +23,7 @@ UID = GID = 1000
 """Who the bottle's processes are inside; outside they are the bottle's own uid."""
 WIRE = PurePosixPath("/run/boatwright")
 FORWARDER = PurePosixPath("/run/forwarder.py")
+USR = PurePosixPath("/usr")
 SMALL, TEMPORARY = 64 << 20, 256 << 20
 
 PASSWD = (
@@ -53,6 +54,8 @@ class Line:
     limits: Limits
     seccomp: bytes
     binds: Sequence[Bind] = ()
+    packages: Path | None = None
+    """A directory that lies under the host's /usr: what both have is the host's."""
     wire: Path | None = None
     forwarder: bytes | None = None
     capabilities: Sequence[str] = ()
@@ -145,7 +148,18 @@ def _environment(line: Line) -> Iterator[str]:
 def _root(line: Line) -> Iterator[str]:
     yield from ("--size", str(SMALL), "--tmpfs", "/", "--dir", "/etc", "--perms", "0755", "--dir", "/run")
     for bind in line.toolchain.binds:
-        yield from ("--ro-bind-try", str(bind.source), str(bind.target))
+        if line.packages is not None and bind.target == USR:
+            # The later source lies on top: nothing that was fetched stands in for a program of the host.
+            yield from (
+                "--overlay-src",
+                str(line.packages),
+                "--overlay-src",
+                str(bind.source),
+                "--ro-overlay",
+                str(USR),
+            )
+        else:
+            yield from ("--ro-bind-try", str(bind.source), str(bind.target))
     for target, place in line.toolchain.links:
         yield from ("--symlink", target, place)
 

@@ -44,6 +44,8 @@ class BottleSpec:
     """The backend that makes it; empty: the default one. Filled in when it is made."""
     image: str = ""
     """The id of the image its programs come from (container backend); empty: this host's own."""
+    packages: str = ""
+    """The key of the tree of system packages that lies under this host's /usr (bubblewrap backend); empty: none."""
     uid_of: str = ""
     """Slug of a bottle whose uid this one shares, in namespaces of its own: the step saver must be able to read files
     the agent made mode 600. Empty: a uid of its own where the host can give one."""
@@ -62,6 +64,8 @@ class Root:
     path: str = ""
     python: str | None = None
     shell: str = "/bin/sh"
+    packages: str = ""
+    """The key of the tree of system packages that lies under this host's programs; empty: none."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables that belong to it."""
 

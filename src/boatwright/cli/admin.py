@@ -13,6 +13,7 @@ import typer
 
 from boatwright import errors
 from boatwright.agents import registry
+from boatwright.bottle.packages import host as packages
 from boatwright.cli import common
 from boatwright.cli.safe import one_line
 from boatwright.rules import detect, routes
@@ -49,6 +50,7 @@ def _report(house: House) -> dict[str, str]:
     except errors.MissingPart as missing:
         report["bubblewrap"] = f"missing: {missing}"
     report["container"] = _containers(house)
+    report["system packages"] = packages.told(house.backend.bubblewrap)
     for limit in house.backend.capabilities():
         report[f"limit on {limit.limit}"] = f"{limit.strength}: {limit.by}"
     report |= keys.told(house)

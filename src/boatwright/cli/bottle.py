@@ -69,6 +69,7 @@ async def _composed(house: House, flags: Flags, repo: str | None, base: str | No
         policy = await asyncio.to_thread(ground.policy_at, found.mirror, found.commit)
         made = await manifests.at(house, found.mirror, found.commit, policy, flags, house.environment)
         ground.refuse_sampled(house, made.effective)
+        await ground.refuse_packages(house, made.effective)
     manifests.refuse_unknown_provider(made, found.shelf)
     return made
 

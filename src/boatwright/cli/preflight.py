@@ -13,7 +13,7 @@ from boatwright.values.solo import Solo, SoloState
 
 _SHOWN = (
     "agent", "provider", "model", "budget", "network", "routes", "limits.wall", "setup_command", "bottles", "skills",
-    "environment",
+    "environment", "system_packages",
 )  # fmt: skip
 """Of all values the ones somebody should see before they say yes; ``bottle explain`` has the rest."""
 _WIDEST = 48

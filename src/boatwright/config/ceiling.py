@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 from pydantic_core import PydanticCustomError
 
 from boatwright import errors
-from boatwright.config import secrets, strict_yaml
+from boatwright.config import packages, secrets, strict_yaml
 from boatwright.config.policy import Block, Budget, NetworkPolicy, Pattern
 from boatwright.config.routes import RouteSetting, contradiction, routes
 from boatwright.config.units import Bytes, Seconds
@@ -205,6 +205,7 @@ class Retention(Block):
     freezes: int = Field(default=14, ge=0)
     tapes: int = Field(default=14, ge=0)
     environments: int = Field(default=14, ge=0)
+    packages: int = Field(default=14, ge=0)
     programs: int = Field(default=30, ge=0)
     mirrors: int = Field(default=90, ge=0)
     bottles: int = Field(default=0, ge=0)
@@ -230,6 +231,7 @@ class Settings(Block):
     agent: Name | None = None
     backend: Literal["bubblewrap", "container"] = "bubblewrap"
     container: ContainerSetting = ContainerSetting()
+    system_packages: packages.Allowed = ()
 
     @property
     def backends(self) -> tuple[str, ...]:

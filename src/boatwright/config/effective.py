@@ -51,6 +51,8 @@ class Effective:
     """Which backend makes the bottles."""
     environment: Environment = field(default_factory=Environment)
     """Whose programs are in them."""
+    packages: tuple[str, ...] = ()
+    """System packages laid under this host's programs in them."""
     sources: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -94,6 +96,7 @@ def effective(
         shutdown=_shutdown(settings, policy, asked, sources),
         backend=place.backend(settings, policy, flags, asked, sources),
         environment=place.environment(settings, policy, sources),
+        packages=place.packages(settings, policy, sources),
         sources=sources,
     )
 

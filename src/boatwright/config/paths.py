@@ -36,6 +36,7 @@ class StateDir:
             (self.root, 0o711),
             (self.bottles, 0o711),
             (self.environments, 0o711),
+            (self.packages, 0o711),
             (self.artifacts, 0o700),
             (self.mirrors, 0o711),
             (self.forge, 0o700),
@@ -76,6 +77,11 @@ class StateDir:
     @property
     def environments(self) -> Path:
         return self.root / "environments"
+
+    @property
+    def packages(self) -> Path:
+        """Trees of system packages, by what is in them, and what each wish for some meant."""
+        return self.root / "packages"
 
     @property
     def artifacts(self) -> Path:

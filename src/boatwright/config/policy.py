@@ -17,12 +17,13 @@ from pydantic import (
     Field,
     PrivateAttr,
     StringConstraints,
+    ValidationInfo,
     field_validator,
 )
 
 from boatwright import errors
-from boatwright.config import route_names, strict_yaml
-from boatwright.config.environment import Environment, Wish
+from boatwright.config import packages, route_names, strict_yaml
+from boatwright.config.environment import Environment, Kind, Wish
 from boatwright.config.route_names import RouteNames
 from boatwright.config.units import Bytes, NotEnforced, Seconds
 from boatwright.values.cutting import CutPolicy
@@ -175,7 +176,7 @@ class Policy(Block):
     network_policy: NetworkPolicy | None = None
     network: NetworkBlock = NetworkBlock()
     environment: Wish = Environment()
-    system_packages: NotEnforced = None
+    system_packages: packages.Wish = ()
     labels: NotEnforced = None
     max_files_changed: int = Field(default=12, ge=1)
     max_diff_loc: int = Field(default=600, ge=1)
@@ -213,6 +214,15 @@ class Policy(Block):
             known = False
         if not known:
             raise ValueError("should be anthropic:NAME, openai:NAME or gemini:NAME")
+        return value
+
+    @field_validator("system_packages")
+    @classmethod
+    def _lie_under_a_hosts_programs(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if value and info.data.get("environment", Environment()).kind is not Kind.HOST:
+            raise ValueError(
+                "are for 'environment: host', and 'environment' asks for an image: build them into it"
+            )
         return value
 
     @property

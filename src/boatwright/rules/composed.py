@@ -159,6 +159,7 @@ def _what(held: Effective) -> Iterator[tuple[str, str]]:
     yield "limits.hard", "yes" if held.hard_limits else "no"
     yield "backend", held.backend
     yield "environment", str(held.environment)
+    yield "system_packages", ", ".join(held.packages) or "—"
     yield "network", str(held.network)
     yield from ((f"network.allow.{host}", host) for host in held.allow)
     yield from ((f"network.routes.{route.name}", routes.words(route)) for route in held.routes)

@@ -11,6 +11,10 @@ NEXT_MOVES: dict[str, tuple[str, ...]] = {
         "or name it for a new run: boatwright run … --test CMD",
     ),
     "toolchain": ("install what is named on this host", "boatwright resume {execution}"),
+    "packages": (
+        "or take them out of system_packages in .boatwright.yml on the base branch",
+        "then: boatwright retry {execution} --from analyze",
+    ),
     "setup": (
         "read the output: boatwright show {execution}",
         "mend setup_command in .boatwright.yml on the base branch, or pass --setup CMD to a new run",

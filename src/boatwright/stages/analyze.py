@@ -88,6 +88,7 @@ async def _prepare(context: Context, house: House, mirror: Mirror, here: Ground,
         cached=prepared.cached,
         network=str(here.effective.network),
         log=await house.keep("log", prepared.log),
+        packages=await asyncio.to_thread(roots.packages, house, prepared.root),
     )
     await context.emit(event, key=f"t{context.turn}:environment.prepared")
 

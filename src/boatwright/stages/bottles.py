@@ -62,6 +62,7 @@ def spec_of(
         wire=way.wire,
         backend=prepared.root.backend,
         image=prepared.root.image,
+        packages=prepared.root.packages,
         binds=(*prepared.binds, *fitting.binds, *way.binds),
         environment={
             **here.composed.environment,

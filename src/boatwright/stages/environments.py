@@ -40,7 +40,8 @@ async def prepare(
     ``afresh`` makes a new one beside what may still be in use; from then on that one is the one for this commit.
     """
     if afresh:
-        await asyncio.to_thread(_renew, house, mirror, here, commit, await roots.of(house, here))
+        again = await roots.of(house, here, say=context.say, afresh=True)
+        await asyncio.to_thread(_renew, house, mirror, here, commit, again)
 
     async def pays() -> Payer:
         return await house.view(context.execution)
@@ -63,7 +64,7 @@ async def _prepared(
     house: House, mirror: Mirror | None, here: Ground, commit: str, base: str, pays: Pays,
     say: Callable[[str], None],
 ) -> Prepared:  # fmt: skip
-    root = await roots.of(house, here)
+    root = await roots.of(house, here, say=say)
     key = await asyncio.to_thread(_key, house, mirror, here, commit, root)
     known = await asyncio.to_thread(environment.find, house.backend, key)
     if known is None and here.setup_line and (await pays()).replays:
@@ -111,6 +112,7 @@ def _found(house: House, mirror: Mirror | None, here: Ground, commit: str, root:
     """What an environment hangs on: the programs it was made with, the network it saw, its commands and files."""
     programs = (root.image,) if root.image else environment.programs(house.backend)
     parts = [root.backend, *programs, here.language, here.setup_line or ""]
+    parts += [f"packages:{root.packages}"] if root.packages else []
     parts += [f"{name}={value}" for name, value in sorted(root.environment.items())]
     if here.setup_line:
         parts += [f"{name}={value}" for name, value in sorted(_variables(here, root).items())]

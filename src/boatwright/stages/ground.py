@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from boatwright import errors
 from boatwright.bottle.limits import Strength
+from boatwright.bottle.packages import providing
 from boatwright.config import devcontainer
 from boatwright.config import policy as policy_module
 from boatwright.config.devcontainer import Devcontainer
@@ -150,6 +151,7 @@ async def composed_at(
     shelf = manifests.shelf(house, mirror, commit)
     composed = await asyncio.to_thread(manifests.compose, shelf, house.settings, policy, flags, environment)
     await asyncio.to_thread(refuse_sampled, house, composed.effective)
+    await refuse_packages(house, composed.effective)
     manifests.refuse_unknown_provider(composed, shelf)
     return composed
 
@@ -167,6 +169,12 @@ def refuse_sampled(house: House, effective: Effective) -> None:
                 subject=f"limits.{name}",
                 next_moves=("boatwright doctor", "take limits.hard out of .boatwright.yml, or of the bottle"),
             )
+
+
+async def refuse_packages(house: House, effective: Effective) -> None:
+    """System packages are refused by a host that neither has them nor can lay them into a bottle."""
+    if effective.packages:
+        await providing.refuse_impossible(house.backend.bubblewrap, effective.packages)
 
 
 def policy_at(mirror: Mirror, commit: str) -> Policy:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from boatwright import errors
 from boatwright.bottle import environment
 from boatwright.bottle.containers import images
 from boatwright.bottle.environment import Prepared
+from boatwright.bottle.packages import providing, trees
 from boatwright.bottle.protocol import BottleSpec, Root
 from boatwright.rules import toolchain
 from boatwright.stages.ground import Ground
@@ -21,14 +22,39 @@ _LACKS = 'for each do command -v "$each" >/dev/null 2>&1 || echo "$each"; done'
 _LIMITS = Limits(wall_seconds=60.0, cpu_seconds=60, memory_bytes=1 << 30, pids=64, output_bytes=64 << 10)
 
 
-async def of(house: House, here: Ground) -> Root:
-    """The root of the bottles of ``here``. Raises ``errors.Parked`` ("image") where its image cannot be had."""
+async def of(
+    house: House, here: Ground, *, say: Callable[[str], None] = lambda _: None, afresh: bool = False
+) -> Root:
+    """The root of the bottles of ``here``. ``afresh``: what its packages mean is asked again.
+
+    Raises ``errors.Parked`` ("image", "packages") where its image or its packages cannot be had.
+    """
     backend = here.effective.backend
     if not here.image:
-        return environment.of_host(house.backend, backend)
+        return await _of_host(house, here, say, afresh)
     house.require_bottle(backend)
     found = await images.root(house.backend.container, here.image)
     return replace(found, environment=here.variables)
+
+
+async def _of_host(house: House, here: Ground, say: Callable[[str], None], afresh: bool) -> Root:
+    held = here.effective
+    root = environment.of_host(house.backend, held.backend)
+    if not held.packages:
+        return root
+    tree = await providing.provide(
+        house.backend.bubblewrap, held.packages, limits=held.limits, say=say, afresh=afresh
+    )
+    if tree is None:
+        return root
+    name = f"this host's programs and {', '.join(held.packages)}"
+    return replace(root, packages=tree.key, name=name)
+
+
+def packages(house: House, root: Root) -> tuple[str, ...]:
+    """The system packages under the programs of ``root``, each as name=version."""
+    tree = trees.find(house.state, root.packages) if root.packages else None
+    return tree.pins if tree else ()
 
 
 async def require(house: House, here: Ground, programs: Sequence[str], prepared: Prepared | Root) -> None:
@@ -45,6 +71,7 @@ async def require(house: House, here: Ground, programs: Sequence[str], prepared:
         environment={"PATH": path},
         backend=root.backend,
         image=root.image,
+        packages=root.packages,
     )
     bottle = await house.backend.create(spec)
     try:

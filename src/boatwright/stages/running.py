@@ -97,6 +97,7 @@ async def run_tests(house: House, mirror: Mirror, here: Ground, run: Run) -> Run
         limits=here.effective.test_limits,
         backend=run.prepared.root.backend,
         image=run.prepared.root.image,
+        packages=run.prepared.root.packages,
         binds=(*run.prepared.binds, await asyncio.to_thread(shelf.tools, house.state)),
         environment={**run.prepared.environment(house.backend.toolchain.path), **adapted.environment},
     )

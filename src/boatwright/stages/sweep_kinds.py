@@ -14,6 +14,7 @@ from typing import Protocol
 
 from boatwright import errors
 from boatwright.bottle import environment, shelf, store
+from boatwright.bottle.packages import providing, trees
 from boatwright.egress import tape
 from boatwright.git import mirror as mirrors
 from boatwright.stages import environments, solo
@@ -202,6 +203,33 @@ class Environments(Plain):
 
 
 @dataclass(frozen=True, slots=True)
+class Packages(Plain):
+    """Trees of system packages by last use, what wishes for some meant, and what was left half made. Lock files stay."""
+
+    async def unneeded(self, house: House, before: datetime) -> Sequence[Thing]:
+        found = await asyncio.to_thread(_entries, house.state.packages)
+        shown = await _laid(house)
+        return [
+            thing
+            for thing in found
+            if thing.used < before and thing.name not in shown and not thing.name.startswith(trees.LOCK)
+        ]
+
+    async def remove(self, house: House, thing: Thing, before: datetime) -> bool:
+        if thing.name in await _laid(house):
+            return False
+        try:
+            if _used(thing.path) >= before:
+                return False
+            if thing.name.startswith(trees.MAKING):
+                wish = trees.wish_of(thing.path)
+                return await providing.clear_left(house.backend.bubblewrap, wish, thing.path)
+            return await asyncio.to_thread(_take_away, thing.path, before)
+        except FileNotFoundError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
 class Programs(Plain):
     """Copies of agents' programs and of our own tools, old versions of them. A start that needs one makes it anew."""
 
@@ -298,6 +326,16 @@ async def _shown(house: House) -> set[Path]:
     return found
 
 
+async def _laid(house: House) -> set[str]:
+    """The trees of packages under the bottles that are there."""
+    found: set[str] = set()
+    for slug in await house.backend.list():
+        with suppress(errors.Conflict):
+            bottle = await house.backend.open(slug)
+            found.update({bottle.spec.packages} if bottle else ())
+    return found
+
+
 def _around(paths: Collection[Path]) -> set[Path]:
     return {parent for path in paths for parent in (path, *path.parents)}
 
@@ -353,6 +391,7 @@ KINDS: tuple[Kind, ...] = (
     Artifacts("freezes", "freezes", kinds=("freeze",)),
     Tapes("tapes", "tapes"),
     Environments("environments", "environments"),
+    Packages("packages", "packages"),
     Programs("programs", "programs"),
     Mirrors("mirrors", "mirrors"),
 )

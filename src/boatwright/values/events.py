@@ -118,7 +118,10 @@ class AnalysisStarted(Payload):
 
 
 class EnvironmentPrepared(Payload):
-    """The commands' environment, made once per (environment, lock files, commands) and bound read-only."""
+    """The commands' environment, made once per (environment, lock files, commands) and bound read-only.
+
+    ``packages``: the system packages under this host's programs, each as name=version.
+    """
 
     type = "environment.prepared"
 
@@ -128,6 +131,7 @@ class EnvironmentPrepared(Payload):
     cached: bool
     network: str
     log: str = ""
+    packages: tuple[str, ...] = ()
 
 
 class BaseProven(Payload):

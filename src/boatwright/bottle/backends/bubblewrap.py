@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from boatwright.bottle import binary, doctor, seccomp
 from boatwright.bottle.backends.host import HostBackend, HostBottle, Task
 from boatwright.bottle.line import Line
+from boatwright.bottle.packages import trees
 from boatwright.bottle.protocol import Missing
 from boatwright.bottle.running import Run, Streams
 from boatwright.bottle.store import Place
@@ -49,6 +50,7 @@ class Bubblewrap(HostBackend):
             seccomp=self.seccomp,
             binds=task.binds,
             capabilities=task.capabilities,
+            packages=None if task.tools else trees.shown(self._state, place.spec),
             wire=place.spec.wire,
             forwarder=FORWARDER_SOURCE.encode() if place.spec.wire else None,
             command=task.argv,

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from boatwright import errors
 from boatwright.bottle.backends.host import HostBackend, HostBottle, Task
 from boatwright.bottle.containers import doctor, engine
 from boatwright.bottle.containers import filter as system_calls
@@ -85,6 +86,12 @@ class Container(HostBackend):
 
     def line(self, place: Place, task: Task) -> ContainerLine:
         """The line for one program in the bottle at ``place``."""
+        if place.spec.packages and not task.tools:
+            raise errors.MissingPart(
+                f"the bottle {place.spec.slug} has system packages, and a container cannot lay them under its programs",
+                subject=place.spec.slug,
+                next_moves=("build them into an image: environment: {image: REF} in .boatwright.yml",),
+            )
         token = self._ids.token()
         wired = place.spec.wire is not None
         return ContainerLine(

@@ -314,6 +314,11 @@ class HostBackend(abc.ABC):
         return toolchain.survey(self._environment, self.uid_range[0])
 
     @property
+    def host_environment(self) -> Mapping[str, str]:
+        """The variables of this host, for the host's own programs; never for a bottle."""
+        return self._environment
+
+    @property
     def clock(self) -> Clock:
         return self._clock
 
