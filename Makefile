@@ -48,8 +48,9 @@ overshoot: setup ## 10,000 random trials of the budgets on SQLite and on Postgre
 bench: setup ## ratios against limits measured in the same run
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-peers: setup ## cold start against podman, srt (npm) and hozo (pip), the last two installed under .bench
+bench-peers: setup ## a bottle's start against podman, srt and hozo, the wire against two reverse proxies; peers go under .bench
 	$(BIN)/python benchmarks/peers.py --install $(ARGS)
+	$(BIN)/python benchmarks/intercept.py --install
 
 check: setup ## format, lint, types, import rule, tree rules, generated docs
 	@failed=
