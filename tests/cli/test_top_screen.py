@@ -74,7 +74,8 @@ def actions() -> Noted:
 
 
 def screen(source: FixedSource, actions: Noted) -> TopApp:
-    return TopApp(source, actions, every=0.05)
+    # Keys are taken when all that was drawn before them has settled: looks must leave a slow machine the time for it.
+    return TopApp(source, actions, every=0.5)
 
 
 async def until(pilot: Screen, true: Callable[[], Any]) -> None:

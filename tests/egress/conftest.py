@@ -319,6 +319,13 @@ class Bench:
                 await asyncio.sleep(0.005)
         return rows
 
+    async def denied(self, wire: str = "w1") -> list[Any]:
+        """What was refused, once there is something: it is written after the answer."""
+        async with asyncio.timeout(20):
+            while not (rows := await asyncio.to_thread(self.proxy._rows.denials, wire)):
+                await asyncio.sleep(0.005)
+        return rows
+
 
 async def started(state: StateDir, budgets: Budgets, **changes: Any) -> tuple[Proxy, asyncio.Task[bool]]:
     """A proxy in this loop that has begun to listen."""

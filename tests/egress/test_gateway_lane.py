@@ -429,7 +429,7 @@ async def test_too_little_room_is_refused_with_the_figures_and_nothing_is_sent(b
     assert "cap 0.01" in heard.json["error"]["message"]
     assert bench.provider.asked == [] and bench.budgets.usage("ex-1") == []
     await bench.proxy._booked()
-    (denial,) = await asyncio.to_thread(bench.proxy._rows.denials, "w1")
+    (denial,) = await bench.denied()
     assert (denial.kind, denial.count) == ("budget", 1)
 
 

@@ -67,7 +67,7 @@ async def test_the_name_inside_tls_must_be_the_one_asked_for(bench: Any, server:
     with pytest.raises((OSError, EOFError)):
         await client.writer.start_tls(trusted, server_hostname="elsewhere.example")
     await bench.order({"do": "close", "id": "w1"})
-    (denial,) = bench.proxy._rows.denials("w1")
+    (denial,) = await bench.denied()
     assert (denial.kind, denial.target) == ("denied", "tls") and "elsewhere.example" in denial.reason
 
 

@@ -338,15 +338,18 @@ async def test_mirrors_are_repacked_and_a_damaged_one_ends_nothing(
 def test_the_key_of_an_environment_hangs_on_programs_network_and_renewal(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def ground(network: str, setup: str | None = "make") -> Any:
+    def ground(network: str, setup: str | None = "make", **variables: str) -> Any:
         told = SimpleNamespace(network=network, allow=(), routes=())
-        return SimpleNamespace(language="python", setup_line=setup, effective=told)
+        composed = SimpleNamespace(environment=variables)
+        return SimpleNamespace(language="python", setup_line=setup, effective=told, composed=composed)
 
     mirror: Any = SimpleNamespace(tree_of=lambda commit: commit)
     monkeypatch.setattr(environments.environment, "programs", lambda backend: ("python 3.11", ""))
 
-    def key(network: str = "deny_all", commit: str = COMMIT, root: Root | None = None) -> str:
-        here = ground(network)
+    def key(
+        network: str = "deny_all", commit: str = COMMIT, root: Root | None = None, **variables: str
+    ) -> str:
+        here = ground(network, **variables)
         return environments._key(house, mirror, here, commit, root or Root("bubblewrap"))
 
     first = key()
@@ -354,6 +357,7 @@ def test_the_key_of_an_environment_hangs_on_programs_network_and_renewal(
     assert key() == first
     assert key("registry_only") != first
     assert key(commit="b" * 40) != first
+    assert key(COLOUR="red") not in {first, key(COLOUR="blue")}
     environments._renew(house, mirror, ground("deny_all"), COMMIT, Root("bubblewrap"))
     renewed = key()
     assert renewed != first and key() == renewed

@@ -35,7 +35,7 @@ async def watching(yard: Any) -> AsyncIterator[tuple[Pilot[None], TopApp]]:
         HouseSource(yard.house, "someone/1"),
         HouseActions(yard.house, yard.engine, by="someone"),
     )
-    app = TopApp(source, actions, every=0.05)
+    app = TopApp(source, actions, every=0.5)
     async with app.run_test(size=(120, 40)) as pilot:
         yield pilot, app
 
