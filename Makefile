@@ -22,7 +22,7 @@ demo: setup ## issue → plan → bottle → proof → pull request, on a sample
 	@$(BIN)/boatwright demo
 
 test: setup ## all tests but the long ones
-	$(PYTEST) -n 2 -m "not chaos and not bench and not packages and not agents and not model" $(ARGS)
+	$(PYTEST) -n 2 --durations=20 --durations-min=10 -m "not chaos and not bench and not packages and not agents and not model" $(ARGS)
 
 test-packages: setup ## the tests that fetch small public packages through the configured client
 	$(PYTEST) -n 2 --dist loadgroup -m packages $(ARGS)
