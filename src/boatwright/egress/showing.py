@@ -1,4 +1,4 @@
-"""Files of ours that bottles see: named by their content, so that one which is being shown never changes."""
+"""Files of ours for bottles and what makes them: named by their content, so that one which is in use never changes."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from boatwright.bottle.protocol import Missing
 from boatwright.bottle.running import Run, Streams
 from boatwright.bottle.store import Place
 from boatwright.config.paths import StateDir
+from boatwright.egress import showing
 from boatwright.egress.forwarder import FORWARDER_SOURCE
 from boatwright.values.clock import Clock, Ids
 
@@ -76,13 +76,7 @@ class Container(HostBackend):
     @functools.cached_property
     def seccomp(self) -> Path:
         """The file with the list of system calls, as runtimes read it."""
-        content = system_calls.profile()
-        file = self._state.run / f"seccomp-{hashlib.sha256(content).hexdigest()[:16]}.json"
-        if not file.exists():
-            fresh = file.with_name(f".{file.name}-{self._ids.token()}")
-            fresh.write_bytes(content)
-            fresh.rename(file)
-        return file
+        return showing.file(self._state, "seccomp", ".json", system_calls.profile())
 
     def line(self, place: Place, task: Task) -> ContainerLine:
         """The line for one program in the bottle at ``place``."""

@@ -60,9 +60,8 @@ def diagnose(
             f"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {getpass.getuser()}"
             f" | {made.path} system migrate",
         )
-    elif (
-        rootless and "invalid argument" in said
-    ):  # to give a file away to an id that its user namespace has not
+    elif rootless and "invalid argument" in said:
+        # Said of giving a file away to an id that the user namespace has not.
         yield Missing(
             "subordinate ids in use",
             f"{made.name} still runs with the ids this user had before: {said}",

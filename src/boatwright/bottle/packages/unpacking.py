@@ -44,9 +44,8 @@ async def unpack(
                 cwd=PurePosixPath("/"),
                 binds=(Bind(file.parent, ARCHIVES),),
             )
-            if (
-                done.ok
-            ):  # what is shut to its own owner could not be read by us, where we are an ordinary user
+            if done.ok:
+                # What is shut to its own owner could not be read by us, where we are an ordinary user.
                 done = await bottle.exec(("chmod", "-R", "u+rwX", "--", str(WORKSPACE / f"{number}")))
             if not done.ok:
                 why = f"it met the limit '{done.limit}'" if done.limit else done.text().strip()[-300:]
