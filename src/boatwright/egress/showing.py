@@ -13,7 +13,7 @@ def file(state: StateDir, stem: str, suffix: str, content: bytes) -> Path:
     """The file with this content, written if it is not there yet; anyone may read it."""
     made = state.run / f"{stem}-{hashlib.sha256(content).hexdigest()[:16]}{suffix}"
     if not made.is_file():
-        fresh = made.with_name(f".{made.name}.{os.getpid()}")
+        fresh = made.with_name(f".{made.name}.{os.urandom(4).hex()}")
         fresh.write_bytes(content)
         fresh.chmod(0o644)
         fresh.replace(made)
