@@ -78,5 +78,5 @@ dist: setup ## a wheel and a source distribution in dist/
 	$(BIN)/python -m build --no-isolation --outdir dist .
 
 clean: ## remove what the targets made; the state directory stays
-	rm -rf .venv .agents .bench .model .setup.lock dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .agents .bench .model .prism .setup.lock dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

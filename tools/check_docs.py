@@ -27,9 +27,9 @@ def command_line() -> str:
     from typer.cli import get_docs_for_click  # noqa: PLC0415
     from typer.main import get_command  # noqa: PLC0415
 
-    from boatwright.cli.app import app  # noqa: PLC0415
+    from boatwright.cli.app import assembled  # noqa: PLC0415
 
-    command = get_command(app)
+    command = get_command(assembled())
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="boatwright")
     return "<!-- Generated from the command line parser: make docs -->\n\n" + text.rstrip() + "\n"
 
@@ -52,6 +52,12 @@ def manifests() -> str:
     return catalogue.manifests()
 
 
+def forge_matrix() -> str:
+    import forge_table  # noqa: PLC0415
+
+    return forge_table.markdown()
+
+
 def threat_model() -> str:
     import probe_table  # noqa: PLC0415
 
@@ -60,6 +66,7 @@ def threat_model() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/events.md": events,
+    "docs/forge-matrix.md": forge_matrix,
     "docs/cli.md": command_line,
     "docs/manifest-keys.md": manifests,
     "docs/policy.md": policy,

@@ -54,13 +54,13 @@ def stages() -> list[tuple[str, Path]]:
 
 
 def calls(node: ast.AST, functions: dict[str, ast.AsyncFunctionDef]) -> Iterator[tuple[str, str]]:
-    """``_stage(work, name, lambda context: module.run(…), …)``: the name without its number, and the module.
+    """``_stage(work, house, name, lambda context: module.run(…), …)``: the name without its number, and the module.
 
     A call of another function of the workflow is followed where it stands.
     """
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         if node.func.id == "_stage":
-            yield from ((stage_name(node.args[1]), module) for module in runs(node))
+            yield from ((stage_name(node.args[2]), module) for module in runs(node))
         elif node.func.id in functions:
             yield from calls(functions[node.func.id], functions)
     for child in ast.iter_child_nodes(node):

@@ -7,9 +7,11 @@
     │   └── NotFound                         unknown execution, issue, pull request
     ├── MissingPart                 exit 3   this host lacks something (a sandbox, a program)
     ├── Parked                      exit 4   the work stopped, is safe, and waits for a person
-    │   └── BudgetExhausted                  the cap is reached; raise it and resume
+    │   ├── BudgetExhausted                  the cap is reached; raise it and resume
+    │   └── ForgeUnavailable                 a forge does not answer, or asks us to wait for longer than we do
     ├── Refused                     exit 5   a rule of ours says no (unproven merge, wrong head)
     ├── Conflict                    exit 6   somebody else holds it (issue already running, stale expectation)
+    │   └── KeyTaken                         the key was sent with another request before
     ├── StoreUnavailable            exit 7   database or disk cannot take the write; nothing was lost
     └── Stopped                     exit 130 told to stop (Ctrl-C, cancel, lease lost); resumable
 
@@ -20,6 +22,7 @@ commands or settings, ready to copy.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 
 class BoatwrightError(Exception):
@@ -70,12 +73,31 @@ class BudgetExhausted(Parked):
         super().__init__(sentence, code="budget", subject=subject, next_moves=next_moves)
 
 
+class ForgeUnavailable(Parked):
+    """A forge is away or has had enough of us. ``again`` is when it said, or we guess, that asking makes sense."""
+
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        again: datetime | None = None,
+        subject: str = "",
+        next_moves: Sequence[str] = (),
+    ) -> None:
+        super().__init__(sentence, code="forge", subject=subject, next_moves=next_moves)
+        self.again = again
+
+
 class Refused(BoatwrightError):
     exit_code = 5
 
 
 class Conflict(BoatwrightError):
     exit_code = 6
+
+
+class KeyTaken(Conflict):
+    pass
 
 
 class StoreUnavailable(BoatwrightError):

@@ -99,6 +99,31 @@ async def test_a_round_from_prompt_to_last_word(bench: Any, bottle: Bottle) -> N
     assert step.tools == ("shell ls",) and b"a b" in step.transcript and bench.said[0] == "I look."
 
 
+async def test_told_to_end_it_is_stopped_wherever_it_is_and_saved(bench: Any, bottle: Bottle) -> None:
+    script = """
+        mkdir ~/.toy; echo one > ~/.toy/session; (sleep 600; touch late) &
+        echo '{"said": "I work."}'; touch begun; sleep 600; touch late
+    """
+    given = task(bench, bottle)
+
+    def say(line: str) -> None:
+        bench.said.append(line)
+        given.ending.set()
+
+    result = await Toy(script).run(dataclasses.replace(given, say=say))
+    assert (result.exit_code, result.steps, bench.said) == (143, 1, ["I work."])
+    (step,) = bench.saved
+    assert step.session and not (bottle.workspace / "late").exists()
+    assert processes.members(bottle.workspace, str(WORKSPACE)) == []
+
+
+async def test_told_to_end_before_it_began_it_never_begins(bench: Any, bottle: Bottle) -> None:
+    given = task(bench, bottle)
+    given.ending.set()
+    result = await Toy("touch begun; sleep 600").run(given)
+    assert (result.exit_code, result.steps) == (143, 1) and not (bottle.workspace / "begun").exists()
+
+
 async def test_work_is_saved_while_it_goes_on(bench: Any, bottle: Bottle) -> None:
     script = """
         mkdir ~/.toy; echo one > ~/.toy/session; touch begun

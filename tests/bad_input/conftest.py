@@ -65,6 +65,13 @@ KEYS = ("ANTHROPIC", "OPENAI", "BOATWRIGHT", "GIT_")
 TEXT = ("--text", "Pagination drops the last page")
 
 
+def execution_in(text: str) -> str:
+    """The first execution named in it."""
+    found = [word for word in text.split() if word.startswith("ex-")]
+    assert found, text
+    return found[0]
+
+
 @dataclass(frozen=True)
 class Said:
     """What a command said and how it left."""
@@ -89,9 +96,7 @@ class Said:
     @property
     def execution(self) -> str:
         """The execution this command made."""
-        found = [word for word in self.text.split() if word.startswith("ex-")]
-        assert found, self
-        return found[0]
+        return execution_in(self.text)
 
     def __str__(self) -> str:
         return f"$ boatwright {' '.join(self.command)}\nexit {self.code}\n{self.out}\n--- stderr\n{self.err}"
@@ -144,6 +149,11 @@ class Running:
                 f"never said {words!r}:\n{self.read(0)}{self.read(1)}"
             )
             time.sleep(0.02)
+
+    @property
+    def execution(self) -> str:
+        """The execution it has named so far."""
+        return execution_in(self.read(0))
 
     def interrupt(self) -> None:
         os.kill(self.pid, signal.SIGINT)

@@ -15,15 +15,15 @@ import signal
 import socket
 import sys
 
-import boatwright.cli.app  # noqa: F401  (imported once, here, instead of in every command)
 from boatwright.agents import heavy
-from boatwright.cli import main
+from boatwright.cli import app, main
 
 ORDER_BYTES = 1 << 20
 
 
 def serve(path: str) -> None:
     """Take one order per connection, for ever."""
+    app.assembled()  # everything is imported once, here, instead of in every command
     heavy.warm("openai")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path)

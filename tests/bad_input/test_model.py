@@ -194,7 +194,8 @@ def test_stopped_in_mid_answer_it_can_be_resumed(desk: Desk, repository: Path) -
     model = desk.script(faults=[fault("hang")])
     running = desk.start("run", "--repo", str(repository), "--text", "Pagination", "--model", model)
     running.said("▸ plan")
-    desk.wire_opened("-plan-")  # the chapter is announced a moment before its first event is written
+    # The chapter is announced a moment before its first event is written; the wire is opened after it.
+    desk.wire_opened(f"{running.execution}-plan-")
     running.interrupt()
     said = running.ended()
     assert said.code == 130 and "Traceback" not in said.text and "nothing is lost" in said.text, str(said)

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from boatwright import errors
+from boatwright.config import settings
+from boatwright.config.paths import StateDir
+
 Desk = Any  # tests/bad_input/conftest.py
 RUN = ("run", "--dry-run", "--text", "Count", "--model", "anthropic:claude-sonnet-4-5", "--repo")
 CEILING = """\
@@ -24,7 +28,33 @@ SETTINGS = [
     ("budget: {\n", "line 2", "mend the YAML"),
     ("- a\n", "must be a mapping", "key: value"),
     (b"\xff\xfe", "it is not UTF-8", "UTF-8"),
+    (
+        "budget: 5\n",
+        "'budget' should be keys with values (key: value), not 5",
+        "the keys of 'budget' below it",
+    ),
+    ("\nforges: [github]\n", "line 2: 'forges' should be keys with values", "the keys of 'forges' below it"),
+    (
+        "budget:\n\texecution: 5usd\n",
+        "line 2: a tab stands where YAML wants blanks",
+        "in the place of the tab",
+    ),
 ]
+
+KINDS = [
+    ("routes: {x: y}\n", "line 1: 'routes.x' should be keys with values (key: value), not 'y'"),
+    ("retention: {deliveries: soon}\n", "'retention.deliveries' should be a whole number, not 'soon'"),
+    ("budget: {execution: -5usd}\n", "'budget.execution': '-5usd' is not a budget: write dollars as 5usd or tokens as 2Mtok"),
+    ("models: {default: gpt}\n", "'models.default': 'gpt' is not a model: write anthropic:NAME, openai:NAME, gemini:NAME or scripted:FILE"),
+    ("forges: {github: {token: 'aws:X'}}\n", "'forges.github.token': a secret reference is written env:NAME, file:PATH, file:PATH#FIELD, keyring:SERVICE/NAME or vault:PATH#FIELD"),
+    ("forges: {github: {app_id: 3}}\n", "'forges.github': an App has both: 'app_id' and 'app_key'"),
+    ("forges: {github: {bots: renovate}}\n", "'forges.github.bots' should be a list: [one, another], not 'renovate'"),
+    ("a: 1\n---\nb: 2\n", "line 2: a second document begins here"),
+    ("budget: !!python/object:os.system x\n", "line 1: a tag (!!…) is not allowed"),
+    ("\nbudget: \x00\n", "line 2: a character (U+0000) that YAML does not take"),
+    ("budget: {execution: 5usd}\nbudget: {execution: 6usd}\n", "line 2: the key 'budget' is there twice"),
+]  # fmt: skip
+"""One sentence each, to its last word: what stands there, where, and what should."""
 
 POLICY = [
     ("test_comand: x\n", "line 1: unknown key 'test_comand'", "test_command"),
@@ -74,6 +104,16 @@ def test_settings(desk: Desk, text: str | bytes, words: str, move: str) -> None:
         desk.do("status").refuses(2, "settings.yml", words, move=move)
     finally:
         desk.settings("")
+
+
+@pytest.mark.parametrize(("text", "sentence"), KINDS)
+def test_one_sentence_in_the_words_of_who_wrote_it(tmp_path: Path, text: str, sentence: str) -> None:
+    state = StateDir(tmp_path / "state").create()
+    state.settings.write_text(text)
+    with pytest.raises(errors.BadInput) as refused:
+        settings.load(state.settings)
+    assert str(refused.value).endswith(sentence) and refused.value.exit_code == 2
+    assert str(state.settings) in str(refused.value) and refused.value.next_moves
 
 
 @pytest.mark.parametrize(("text", "words", "move"), POLICY, ids=lambda value: str(value)[:30])

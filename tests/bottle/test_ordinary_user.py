@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from .conftest import OrdinaryUser
@@ -23,6 +26,9 @@ MODULES = (
 SOME = "not container and (not test_environment or what_setup or concurrent)"
 
 
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="this run is an ordinary user's, and its modules are run by it already"
+)
 def test_everything_holds_for_an_ordinary_user(ordinary_user: OrdinaryUser) -> None:
     """Runs the bottle's other tests as a user who is not root, on copies that user can read."""
     done = ordinary_user.run("-m", "pytest", "-k", SOME, *(f"{name}.py" for name in MODULES))

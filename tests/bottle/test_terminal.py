@@ -26,8 +26,10 @@ for name, request in (("TIOCSTI", 0x5412), ("TIOCLINUX", 0x541C)):
     except OSError as error:
         print(name, error.errno)
 print("size", os.get_terminal_size())
-signal.signal(signal.SIGWINCH, lambda *_: print("now", os.get_terminal_size()))
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])  # waited for: a handler could be missed before the read
 print("ready")
+signal.sigwait([signal.SIGWINCH])
+print("now", os.get_terminal_size())
 line = sys.stdin.readline()
 print("read", line.strip())
 """

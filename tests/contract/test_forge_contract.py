@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -41,7 +42,11 @@ async def test_an_issue_comes_back_as_it_was_written(world: World) -> None:
         labels=("agent", "bug"),
     )
     found = await world.forge.issue(world.repository, made.number)
-    assert (found.title, found.body, found.author) == ("It drops the last page", "Steps:\n1. …", "ann")
+    assert (found.title, found.body, found.author) == (
+        "It drops the last page",
+        "Steps:\n1. …",
+        world.says("ann"),
+    )
     assert found.labels == ("agent", "bug")
     assert found.state == "open"
     assert found.created.utcoffset() is not None
@@ -63,11 +68,21 @@ async def test_closing_an_issue_twice_is_fine(world: World) -> None:
     assert (await world.forge.close_issue(world.repository, issue.number)).state == "closed"
 
 
+async def test_an_issue_is_described_anew(world: World) -> None:
+    issue = await world.forge.create_issue(world.repository, title="one", body="As it was", author="ann")
+    body = "As it was\n\n<!-- boatwright-agent -->\nmore: Größe\n<!-- /boatwright-agent -->"
+    for _ in range(2):
+        found = await world.forge.describe_issue(world.repository, issue.number, body=body)
+        assert (found.title, found.body, found.state) == ("one", body, "open")
+    assert (await world.forge.issue(world.repository, issue.number)).body == body
+
+
 async def test_unknown_numbers_are_not_found(world: World) -> None:
     for call in (
         world.forge.issue(world.repository, 99),
         world.forge.pull_request(world.repository, 99),
         world.forge.close_issue(world.repository, 99),
+        world.forge.describe_issue(world.repository, 99, body="b"),
         world.forge.comments(world.repository, 99),
         world.forge.post_comment(world.repository, 99, author="ann", body="hello"),
     ):
@@ -84,11 +99,39 @@ async def test_adding_a_repository_again_changes_nothing(world: World) -> None:
 # --- pull requests -----------------------------------------------------------------------------------------
 
 
-async def test_a_pull_request_shares_the_numbers_of_issues(world: World) -> None:
+async def test_a_number_names_an_issue_or_a_pull_request_and_never_both(world: World) -> None:
     issue = await world.forge.create_issue(world.repository, title="one", body="", author="ann")
     world.push("boatwright/issue-1-fix", {"a.txt": "fixed\n"})
     pull = await opened(world, issue=issue.number)
-    assert pull.number == issue.number + 1
+    assert pull.number != issue.number
+    if world.shares_numbers:
+        assert pull.number == issue.number + 1
+    with pytest.raises(errors.NotFound):
+        await world.forge.issue(world.repository, pull.number)
+    with pytest.raises(errors.NotFound):
+        await world.forge.pull_request(world.repository, issue.number)
+
+
+async def test_what_was_said_since_is_asked_for_alone(world: World) -> None:
+    issue = await world.forge.create_issue(world.repository, title="one", body="", author="ann")
+    for words in ("first", "second"):
+        said = await world.forge.post_comment(world.repository, issue.number, author="ann", body=words)
+    since = await world.forge.comments(world.repository, issue.number, since=said.created)
+    assert since[-1].body == "second"
+    later = said.created + timedelta(hours=1)
+    assert await world.forge.comments(world.repository, issue.number, since=later) == []
+
+
+async def test_what_is_said_of_an_issue_is_not_said_of_its_pull_request(world: World) -> None:
+    issue = await world.forge.create_issue(world.repository, title="one", body="", author="ann")
+    world.push("boatwright/issue-1-fix", {"a.txt": "fixed\n"})
+    pull = await opened(world, issue=issue.number)
+    for number, words in ((issue.number, "of the issue"), (pull.number, "of the pull request")):
+        said = await world.forge.post_comment(world.repository, number, author="ann", body=words)
+        assert said.number == number
+        assert (await world.forge.edit_comment(world.repository, said.id, body=f"{words}!")).number == number
+        there = await world.forge.comments(world.repository, number)
+        assert [comment.body for comment in there] == [f"{words}!"]
 
 
 async def test_a_pull_request_is_found_by_its_branch(world: World) -> None:
@@ -187,7 +230,8 @@ async def test_a_merge_that_conflicts_is_refused_and_changes_nothing(world: Worl
     head = world.push("boatwright/issue-1-fix", {"a.txt": "fixed\n"})
     pull = await opened(world)
     world.advance_base({"a.txt": "otherwise\n"})
-    with pytest.raises(errors.Conflict, match=r"a\.txt"):
+    names = "does not merge" if world.has_server else r"a\.txt"  # a server does not say where
+    with pytest.raises(errors.Conflict, match=names):
         await world.forge.merge_pull_request(world.repository, pull.number, head=head)
     assert (await world.forge.pull_request(world.repository, pull.number)).state == "open"
 

@@ -73,6 +73,17 @@ def test_reserve_settle_and_the_rows(budgets: Budgets) -> None:
             assert (used.usd, used.tokens, held_now.usd) == (12_345, 22, 0)
 
 
+def test_the_book_knows_what_a_wire_carries(budgets: Budgets) -> None:
+    wire, execution = ask(1).wire, ask(1).payer.execution
+    assert budgets.traffic(execution, wire) == (0, 0)
+    held(budgets.reserve(ask(1)))
+    assert budgets.traffic(execution, wire) == (0, 1)
+    assert budgets.traffic(execution, f"{wire}-other") == (0, 0)
+    budgets.charge("r1")
+    (row,) = budgets.usage(execution)
+    assert budgets.traffic(execution, wire) == (row.id, 0) and row.id > 0
+
+
 def test_settling_again_changes_nothing(budgets: Budgets) -> None:
     held(budgets.reserve(ask(1)))
     assert not budgets.settle("r1", Outcome("provider", 200, Usage(input=1), 100)).again

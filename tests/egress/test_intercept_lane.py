@@ -16,7 +16,7 @@ from typing import Any
 import h11
 import pytest
 
-from boatwright.egress.scrub import Echoed, Scrub
+from boatwright.egress.scrub import Echoed, Scrub, needles
 from boatwright.egress.spec import to_json
 from boatwright.testing.tls_server import Heard, TlsServer
 from boatwright.values.route import Credential, Form, Route, Scheme
@@ -302,7 +302,7 @@ async def test_sessions_and_secrets_said_back_stay_here(bench: Any, server: TlsS
 @pytest.mark.parametrize("said", ['key"/one', 'key\\"/one', 'key\\"\\/one'])
 def test_a_secret_said_back_is_known_as_json_writes_it_too(said: str) -> None:
     for cut in range(len(said)):
-        scrub = Scrub('key"/one')
+        scrub = Scrub(needles('key"/one'))
         assert scrub.feed(f"ahead {said[:cut]}".encode()) == b"ahead "
         with pytest.raises(Echoed):
             scrub.feed(f"{said[cut:]} after".encode())
@@ -312,6 +312,14 @@ async def test_an_authority_that_is_not_trusted(bench: Any, server: TlsServer) -
     client = await opened(bench, server, route(server, ca="", paths=("/",)))
     answer = await client.ask("GET", "/")
     assert answer.status == 502 and "certificate" in answer.body.decode()
+
+
+async def test_a_refused_head_hears_why(bench: Any, server: TlsServer) -> None:
+    client = await opened(bench, server, route(server, rate=1))
+    assert (await client.ask("HEAD", "/")).status == 200
+    refused = await client.ask("HEAD", "/")
+    assert refused.status == 429 and int(refused.headers["retry-after"]) > 0 and refused.body == b""
+    assert (await client.ask("GET", "/")).status == 429  # the connection goes on
 
 
 async def test_a_rate_is_held_by_wire(bench: Any, server: TlsServer) -> None:

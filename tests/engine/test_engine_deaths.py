@@ -78,7 +78,8 @@ def test_a_stopped_worker_that_wakes_up_writes_nothing_more(yard: Any, tmp_path:
     stopped = yard.worker(TOY_HOLD=f"two:{hold}")
     yard.request("ex-1")
     yard.reached(hold)
-    stopped.signal(signal.SIGSTOP)
+    with yard.ledger.database.write():  # so that it does not stand still with the ledger's lock in its hand
+        stopped.signal(signal.SIGSTOP)
     yard.worker()
     yard.rest("ex-1")
     check(yard, "ex-1")

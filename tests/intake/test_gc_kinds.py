@@ -25,7 +25,8 @@ from boatwright.git.mirror import Mirror, used
 from boatwright.stages import sweep, sweep_kinds
 from boatwright.stages.house import House
 from boatwright.stages.solo_records import Records
-from boatwright.stages.sweep_kinds import KINDS, Thing
+from boatwright.stages.sweep import KINDS
+from boatwright.stages.sweep_kinds import Thing
 from boatwright.testing.clock import FakeClock
 from boatwright.values.events import FeatureRequested
 from boatwright.values.solo import Solo, SoloState

@@ -22,11 +22,12 @@ from boatwright.egress.client import WireSpec
 from boatwright.egress.wires import Wires, place
 from boatwright.git import remote
 from boatwright.git.mirror import Mirror, used
-from boatwright.intake import commands, patrol, request
+from boatwright.intake import commands, patrol, request, rounds
 from boatwright.stages import environments, scripted, sweep
 from boatwright.stages.house import House
 from boatwright.testing.clock import FakeClock
 from boatwright.values.events import FeatureRequested
+from boatwright.values.state import State
 from boatwright.values.usage import Cap
 from boatwright.workflows.assembly import engine_for
 
@@ -170,22 +171,35 @@ class _Forge:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
+    def is_remote(self, repository: str) -> bool:
+        return False
+
     async def pull_request(self, repository: str, number: int) -> Any:
         self.asked.append(repository)
         if repository == "away":
             raise errors.StoreUnavailable("it is away")
-        return SimpleNamespace(state="open", repository=repository, number=number)
+        return SimpleNamespace(state="open", repository=repository, number=number, head="h")
 
     async def comments(self, repository: str, number: int) -> list[Any]:
         return []
 
+    async def review_comments(self, repository: str, number: int) -> list[Any]:
+        return []
+
 
 async def test_a_round_sees_every_execution_and_goes_on_past_one_that_is_away() -> None:
-    views = [SimpleNamespace(id=f"ex-{n}", repository="here", pull_request=n) for n in range(150)]
+    said = {"state": State.PARKED, "head": "h"}
+    views = [SimpleNamespace(id=f"ex-{n}", repository="here", pull_request=n, **said) for n in range(150)]
     views[3].repository = "away"
     forge = _Forge()
     executions = SimpleNamespace(list=lambda *, states, limit=100: views[:limit])
-    house: Any = SimpleNamespace(forge=forge, ledger=SimpleNamespace(executions=executions))
+    repositories = SimpleNamespace(place=lambda _: None)
+    house: Any = SimpleNamespace(
+        forge=forge,
+        ledger=SimpleNamespace(executions=executions, repositories=repositories),
+        settings=SimpleNamespace(forges={}),
+        clock=FakeClock(),
+    )
     assert await commands.reconcile(house, SimpleNamespace()) == 0  # type: ignore[arg-type]
     assert len(forge.asked) == 150
 
@@ -201,7 +215,7 @@ async def test_a_round_that_breaks_is_told_and_the_next_one_comes(monkeypatch: p
         raise KeyError("a bug")
 
     monkeypatch.setattr(patrol, "once", once)
-    monkeypatch.setattr(patrol, "report", lambda message, error=None: told.append(f"{message} {error!r}"))
+    monkeypatch.setattr(rounds, "report", lambda message, error=None: told.append(f"{message} {error!r}"))
     async with patrol.walking(None, None, every=0.0):  # type: ignore[arg-type]
         await asyncio.wait_for(again.wait(), 20)
     assert told == ["the patrol broke KeyError('a bug')"]

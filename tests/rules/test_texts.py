@@ -108,11 +108,11 @@ def test_nothing_can_close_a_block_or_a_span(words: str) -> None:
 
 
 def test_markdown_of_others_has_no_effect() -> None:
-    shown = plain.line("@alice closes #1 <b>[x](y)</b> | `z` **w**\n# head")
+    shown = plain.line("@alice closes #1 <b>[x](y)</b> | `z` **w** &commat;\n# head")
     assert "@alice" not in shown
     assert "closes #1" not in shown
     assert "\n" not in shown
-    assert all(f"\\{mark}" in shown for mark in "<>[]|`*#")
+    assert all(f"\\{mark}" in shown for mark in "<>[]|`*#&")
 
 
 def test_long_words_are_cut_and_say_so() -> None:
@@ -209,3 +209,13 @@ def test_the_commit_message_is_the_same_for_the_same_words() -> None:
     assert message == "Keep the last page\n\n- src/a.py\n\nBoatwright-Execution: ex-1\nIssue: #7\n"
     long = PLAN.model_copy(update={"goal": "word " * 100})
     assert max(map(len, pull_text.commit_message(long, issue=None, execution="ex-1").split("\n"))) <= 72
+
+
+def test_the_living_comment_says_that_a_turn_changed_nothing_and_which_checks_failed() -> None:
+    said = pull_text.living_comment(
+        replace(TEXT, unmoved=True, failed=("ci/lint",), model="scripted:/srv/model.yml")
+    )
+    assert "left the commit as it is" in said and "failed on this commit: `ci/lint`" in said
+    assert "/srv" not in said and "`scripted`" in said
+    plain_one = pull_text.living_comment(TEXT)
+    assert "left the commit" not in plain_one and "failed on this commit" not in plain_one

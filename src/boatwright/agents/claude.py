@@ -76,5 +76,5 @@ class Claude(Headless):
 
 def _servers(call: Call) -> Sequence[str]:
     """No MCP server but ours, whatever the repository names."""
-    servers = {"mcpServers": {"boatwright": {"type": "http", "url": call.asks}}}
-    return ("--strict-mcp-config", "--mcp-config", json.dumps(servers)) if call.asks else ()
+    named = {name: {"type": "http", "url": url} for name, url in call.servers.items()}
+    return ("--strict-mcp-config", "--mcp-config", json.dumps({"mcpServers": named})) if named else ()

@@ -93,5 +93,8 @@ def _told(item: Mapping[str, Any]) -> str:
 
 
 def _servers(call: Call) -> Sequence[str]:
-    table = f"{{url = {json.dumps(call.asks)}, tool_timeout_sec = {ASK_SECONDS}}}"
-    return ("-c", f"mcp_servers.boatwright={table}") if call.asks else ()
+    tables = {
+        name: f"{{url = {json.dumps(url)}, tool_timeout_sec = {ASK_SECONDS}}}"
+        for name, url in call.servers.items()
+    }
+    return tuple(word for name, table in tables.items() for word in ("-c", f"mcp_servers.{name}={table}"))

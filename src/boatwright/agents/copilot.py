@@ -31,9 +31,8 @@ class Copilot(Headless):
         }
 
     def files(self, call: Call) -> Mapping[str, str]:
-        server = {"type": "http", "url": call.asks, "tools": ["*"]}
-        servers = {"mcpServers": {"boatwright": server}}
-        return {".copilot/mcp-config.json": json.dumps(servers)} if call.asks else {}
+        named = {name: {"type": "http", "url": url, "tools": ["*"]} for name, url in call.servers.items()}
+        return {".copilot/mcp-config.json": json.dumps({"mcpServers": named})} if named else {}
 
     def arguments(self, call: Call) -> Sequence[str]:
         begins = () if call.resumes else (f"--session-id={call.session}",)

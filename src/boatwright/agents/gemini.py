@@ -39,9 +39,9 @@ class Gemini(Headless):
             "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
             "tools": {"exclude": ["google_web_search", "web_fetch"]},  # they run at the provider
         }
-        if call.asks:
-            server = {"httpUrl": call.asks, "timeout": 1_000 * ASK_SECONDS, "trust": True}
-            settings["mcpServers"] = {"boatwright": server}
+        if call.servers:
+            server = {"timeout": 1_000 * ASK_SECONDS, "trust": True}
+            settings["mcpServers"] = {name: {**server, "httpUrl": url} for name, url in call.servers.items()}
         return {".gemini/settings.json": json.dumps(settings)}
 
     def arguments(self, call: Call) -> Sequence[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from boatwright import errors
@@ -23,7 +23,7 @@ from boatwright.bottle import program
 from boatwright.bottle import terminal as terminals
 from boatwright.bottle.protocol import HOME, WIRE_URL
 from boatwright.bottle.telling import Lines
-from boatwright.sidecar import supervise
+from boatwright.sidecar import forge_calls, supervise
 from boatwright.values.clock import Ids, SystemIds
 from boatwright.values.process import ExecResult, Limits
 from boatwright.values.usage import ModelRef
@@ -40,6 +40,13 @@ TASK = ".boatwright/task.md"
 """Where below HOME a program that cannot read its prompt from stdin finds it."""
 ASK_SECONDS = 660
 """How long a program should wait for a person: a little longer than a person is waited for."""
+_SERVERS = (
+    (supervise.NAME, "boatwright", supervise.MCP),
+    (forge_calls.NAME, "boatwright-forge", forge_calls.MCP),
+)
+"""Services of a wire that speak MCP: what a program is told they are called, and their paths."""
+_STOPPED = ExecResult(143, b"", 0.0)
+"""How a program ended that was told to: as by SIGTERM."""
 _ARGUMENT = 100_000
 """Bytes; Linux takes 128 KiB as one argument."""
 
@@ -64,8 +71,8 @@ class Call:
     resumes: bool
     url: str = WIRE_URL
     prompt: str = ""
-    asks: str = ""
-    """Where the MCP server is over which it may ask a person; empty: nowhere."""
+    servers: Mapping[str, str] = field(default_factory=dict)
+    """Where the MCP servers of this host are that it may ask, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,7 @@ class Headless:
     skills: ClassVar[str] = "skills"
     """The folder below HOME where it looks for skills."""
     mcp: ClassVar[bool] = False
-    """Whether it speaks MCP, and is told of ``Call.asks``."""
+    """Whether it speaks MCP, and is told of ``Call.servers``."""
     standing: ClassVar[str] = ""
     """The file below HOME whose words hold in all its sessions: at a terminal, where it gets no prompt, the agent's."""
 
@@ -200,24 +207,38 @@ class _Round:
         await sessions.write(task.bottle, self._files(call))
         await sessions.lay(task.bottle, self._provider.skills, task.skills)
         running = asyncio.ensure_future(self._program(call))
+        ending = asyncio.ensure_future(task.ending.wait())
         try:
-            while not (await asyncio.wait({running}, timeout=task.limits.save_seconds))[0]:
+            while not await _any(running, ending, seconds=task.limits.save_seconds):
                 await self._save()
-            ended = await running
+            ended = await (running if running.done() else self._end(running))
         except asyncio.CancelledError:
             await self._stopped(running)
             raise
         finally:
             running.cancel()
-            await asyncio.wait({running})
+            ending.cancel()
+            await asyncio.wait({running, ending})
         await self._save()
         return await self._result(ended)
 
+    async def _end(self, running: asyncio.Future[ExecResult]) -> ExecResult:
+        """Told to end: the program is stopped, begun or not, and so is whatever it left running."""
+        running.cancel()
+        await asyncio.wait({running})
+        await self._task.bottle.stop()
+        return _STOPPED if running.cancelled() else running.result()
+
     def _call(self) -> Call:
         wire, resumes = self._task.wire, self._session is not None
-        asks = f"{WIRE_URL}{supervise.MCP}" if supervise.NAME in wire.services else ""
+        servers = {name: f"{WIRE_URL}{path}" for service, name, path in _SERVERS if service in wire.services}
         return Call(
-            wire.model.asked, wire.protocol, self._name, resumes, prompt=self._prompt(resumes), asks=asks
+            wire.model.asked,
+            wire.protocol,
+            self._name,
+            resumes,
+            prompt=self._prompt(resumes),
+            servers=servers,
         )
 
     async def _stopped(self, running: asyncio.Future[ExecResult]) -> None:
@@ -329,6 +350,12 @@ class _Round:
             end.stop, self._heard.last, self._steps, self._transcript(), detail=end.detail, moves=end.moves,
             exit_code=ended.exit_code,
         )  # fmt: skip
+
+
+async def _any(*futures: asyncio.Future[Any], seconds: float) -> bool:
+    """Whether one of them is done, within some seconds."""
+    done, _ = await asyncio.wait(futures, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    return bool(done)
 
 
 def _wide(environment: Mapping[str, str]) -> dict[str, str]:

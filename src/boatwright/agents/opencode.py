@@ -35,9 +35,9 @@ class Opencode(Headless):
             "provider": {"boatwright": provider}, "model": name, "small_model": name,  # titles ask the same one
             "permission": {"*": "allow"}, "autoupdate": False, "share": "disabled",
         }  # fmt: skip
-        if call.asks:
-            server = {"type": "remote", "url": call.asks, "oauth": False, "timeout": 1_000 * ASK_SECONDS}
-            settings["mcp"] = {"boatwright": server}
+        if call.servers:
+            server = {"type": "remote", "oauth": False, "timeout": 1_000 * ASK_SECONDS}
+            settings["mcp"] = {name: {**server, "url": url} for name, url in call.servers.items()}
         return {".config/opencode/opencode.json": json.dumps(settings)}
 
     def arguments(self, call: Call) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -32,6 +33,8 @@ class Stop(StrEnum):
     MODEL_UNAVAILABLE = "model unavailable"  # 429, 529, 5xx, cut streams: tried again, then given up
     MODEL_GARBAGE = "model answered garbage"
     BOTTLE_LIMIT = "limit of the bottle"
+    BLOCKED = "blocked"  # it says so itself, and why
+    SILENT = "did not report"  # nothing was heard of it for too long
     FAILED = "agent failed"  # the program ended badly, for a reason of its own
     SAVE_FAILED = "step could not be saved"
 
@@ -54,6 +57,8 @@ class ModelWire:
     """What this wire has refused so far. A program in a bottle may keep that to itself."""
     last_status: Callable[[], Awaitable[int]] | None = None
     """What the provider answered to the call that ended last, by the wire's own record; 0: nothing yet."""
+    quiet: Callable[[], Awaitable[float]] | None = None
+    """Seconds since it carried anything: a call of a model, or of a service of this host."""
     services: tuple[str, ...] = ()
     """Names of what of this host may be asked over it."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -113,6 +118,8 @@ class Task:
     program: PurePosixPath | None = None
     before: tuple[PurePosixPath, ...] = ()
     """What the program is run by, where its first line cannot say so in a bottle."""
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a program is to end early: it is stopped at once, wherever it is, and saved as it is."""
     terminal: Terminal | None = None
     """Where a person works with it: it runs as its own program there, and no prompt is given to it."""
 

@@ -14,7 +14,7 @@ import typer
 from boatwright import errors
 from boatwright.agents import registry
 from boatwright.bottle.packages import host as packages
-from boatwright.cli import common
+from boatwright.cli import common, doctor_forge
 from boatwright.cli.safe import one_line
 from boatwright.rules import detect, routes
 from boatwright.stages import keys, sweep, traffic
@@ -22,8 +22,17 @@ from boatwright.stages.house import House
 from boatwright.stages.sweep_kinds import Thing
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> int:
-    """What this host can do, what is missing, and the command that fixes it. Exit 3 when no bottle can be made."""
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    forge: Annotated[
+        bool, typer.Option("--forge", help="What the forges of the served repositories let us do, instead.")
+    ] = False,
+) -> int:
+    """What this host can do, what is missing, and the command that fixes it. Exit 3 when no bottle can be made, or, with
+    --forge, when a right is missing.
+    """
+    if forge:
+        return doctor_forge.run(as_json=as_json)
     with common.opened() as (house, engine):
         missing = house.backend.missing()
         report = _report(house)
@@ -147,7 +156,7 @@ def gc(
     Nothing of the last hour is touched, whatever is said: live work may be about to name it.
     """
     older = None if days is None else timedelta(days=days)
-    with common.opened() as (house, _):
+    with common.housed() as house:
         now = house.clock.now()
 
         def tell(name: str, thing: Thing) -> None:

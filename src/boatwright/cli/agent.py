@@ -63,7 +63,7 @@ def _around() -> str | None:
 @app.command("list")
 def list_(repo: Repo = None, base: Base = None, as_json: Json = False) -> int:
     """Every agent: this host's, the repository's (read from its base commit), and the providers themselves."""
-    with common.opened() as (house, _):
+    with common.housed() as house:
         rows = _rows(common.wait(here(house, repo, base)).shelf)
     if as_json:
         common.emit_json(rows)

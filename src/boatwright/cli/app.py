@@ -2,82 +2,120 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import typer
 import typer.exceptions
 
 from boatwright import errors
-from boatwright.cli import (
-    admin,
-    agent,
-    asks,
-    bottle,
-    budget,
-    common,
-    control,
-    demo,
-    events,
-    issue,
-    plan,
-    pr,
-    replay,
-    show,
-    wire,
-)
-from boatwright.cli import (
-    run as run_command,
-)
+from boatwright.cli import common
 from boatwright.cli.safe import printable
-from boatwright.cli.top.command import top
+from boatwright.config import release
 
 EPILOG = (
     "Exit codes: 0 done · 1 something failed · 2 bad input · 3 this host lacks a part · 4 parked, "
-    "resumable · 5 refused by a rule · 6 conflict · 7 store unavailable · 10 unproven · 11 regression · "
-    "12 refused proof · 13 could not check · 130 stopped, resumable"
+    "resumable · 5 refused by a rule · 6 conflict · 7 store unavailable · 8 at work (orchestrate status) · "
+    "10 unproven · 11 regression · 12 refused proof · 13 could not check · 130 stopped, resumable"
 )
 
-app = typer.Typer(
-    name="boatwright",
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    epilog=EPILOG,
-    help="An issue goes in, a verified pull request comes out. The coding agent works in a bottle (an "
-    "isolated place) with one metered wire out.",
+HELP = (
+    "An issue goes in, a verified pull request comes out. The coding agent works in a bottle (an "
+    "isolated place) with one metered wire out."
 )
-app.command("demo")(demo.demo)
-app.command("init")(admin.init)
-app.command("run")(run_command.run)
-app.command("show")(show.show)
-app.command("status")(show.status)
-app.command("events")(events.events)
-app.command("cancel")(control.cancel)
-app.command("resume")(control.resume)
-app.command("retry")(control.retry)
-app.command("cut")(wire.cut)
-app.command("replay")(replay.replay)
-app.command("top")(top)
-app.command("gc")(admin.gc)
-app.command("doctor")(admin.doctor)
-app.command("worker")(control.worker)
-app.command("serve")(control.serve)
-app.add_typer(issue.app, name="issue")
-app.add_typer(pr.app, name="pr")
-app.add_typer(plan.app, name="plan")
-app.add_typer(budget.app, name="budget")
-app.add_typer(wire.app, name="wire")
-app.add_typer(asks.app, name="asks")
-app.add_typer(agent.app, name="agent")
-app.add_typer(bottle.app, name="bottle")
+
+COMMANDS = {
+    "demo": "demo:demo",
+    "init": "admin:init",
+    "run": "run:run",
+    "show": "show:show",
+    "status": "show:status",
+    "log": "log:log",
+    "events": "events:events",
+    "cancel": "control:cancel",
+    "resume": "control:resume",
+    "retry": "control:retry",
+    "cut": "wire:cut",
+    "replay": "replay:replay",
+    "top": "top.command:top",
+    "gc": "admin:gc",
+    "doctor": "admin:doctor",
+    "worker": "control:worker",
+    "serve": "control:serve",
+    "connect": "connect:connect",
+}
+"""Where each command is, in the order of the help."""
+GROUPS = {
+    "issue": "issue",
+    "pr": "pr",
+    "plan": "plan",
+    "orchestrate": "orchestrate",
+    "budget": "budget",
+    "wire": "wire",
+    "asks": "asks",
+    "deliveries": "deliveries",
+    "agent": "agent",
+    "bottle": "bottle",
+    "repo": "repo",
+    "switch": "switch",
+    "api-token": "tokens",
+}
+"""The same for commands that have commands of their own."""
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line; returns its exit code."""
+def assembled(only: str = "") -> typer.Typer:
+    """The command line. ``only``: a name that is typed; when there is one by that name, no other is imported, as
+    importing is most of what a small command costs.
+    """
+    app = typer.Typer(
+        name="boatwright",
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        epilog=EPILOG,
+        help=HELP,
+    )
+    app.callback()(boatwright)
+    known = only in COMMANDS or only in GROUPS or only == "--version"
+    for name, place in COMMANDS.items():
+        if not known or name == only:
+            module, _, function = place.partition(":")
+            app.command(name)(getattr(_room(module), function))
+    for name, module in GROUPS.items():
+        if not known or name == only:
+            app.add_typer(_room(module).app, name=name)
+    return app
+
+
+def _room(module: str) -> Any:
+    return importlib.import_module(f"boatwright.cli.{module}")
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        common.say(f"boatwright {release.current(os.environ)}")
+        raise typer.Exit
+
+
+def boatwright(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_tell_version, help="Say which release this is."),
+    ] = False,
+) -> None:
+    """What stands before every command."""
+
+
+def run(arguments: Sequence[str] | None = None, *, imported: Callable[[], None] = lambda: None) -> int:
+    """Run one command line; returns its exit code. ``imported`` is called before the command is."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    app = assembled(words[0] if words else "")
+    imported()
     try:
-        result = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        result = app(args=words, standalone_mode=False)
     except errors.BoatwrightError as error:
         common.complain(error)
         return error.exit_code

@@ -47,7 +47,7 @@ def explain(
 ) -> int:
     """Every value a run of this agent would have, and the file and line (or flag) it came from."""
     flags = Flags(model=model, agent=name, budget=budget, bottles=tuple(bottles) if bottles else None)
-    with common.opened() as (house, _):
+    with common.housed() as house:
         made = common.wait(_composed(house, flags, repo, base))
     if as_json:
         common.emit_json(document(made))

@@ -80,7 +80,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
     """Each call of an execution or a bottle: reserved, settled, by whom. Without one: every cap, used, held, left."""
-    with common.opened() as (house, _):
+    with common.housed() as house:
         if execution is None:
             _every(house, as_json=as_json)
             return 0

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from boatwright import errors
 from boatwright.cli import common
-from boatwright.cli.events import document
 from boatwright.stages.house import House
+from boatwright.values.event import document
 from boatwright.values.execution import ExecutionView
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

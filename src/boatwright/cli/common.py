@@ -10,18 +10,18 @@ import sys
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic_core import to_jsonable_python
 from rich.console import Console
 
 from boatwright import errors
 from boatwright.cli.safe import printable
-from boatwright.intake import request
 from boatwright.rules import naming
 from boatwright.stages.house import House
-from boatwright.workflows.assembly import engine_for
-from boatwright.workflows.engine import Engine
+
+if TYPE_CHECKING:
+    from boatwright.workflows.engine import Engine
 
 out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 err = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)
@@ -32,6 +32,8 @@ T = TypeVar("T")
 @contextmanager
 def opened() -> Iterator[tuple[House, Engine]]:
     """The house and its engine for one command."""
+    from boatwright.workflows.assembly import engine_for  # noqa: PLC0415 - half of a small command's start
+
     house = House.open(producer="cli")
     engine = engine_for(house)
     try:
@@ -72,6 +74,8 @@ def program() -> str:
 
 def repository_of(named: str) -> str:
     """The repository id of a path or URL on the command line."""
+    from boatwright.intake import request  # noqa: PLC0415 - it brings the agents, and few commands need it
+
     return naming.repository_id(request.resolve_source(named))
 
 
@@ -94,7 +98,13 @@ def say(text: str = "") -> None:
 def complain(error: errors.BoatwrightError) -> None:
     """The one clear sentence, then what to do next."""
     err.print(f"boatwright: {printable(str(error))}")
-    moves(error.next_moves or (_LOOK.get(error.exit_code, "boatwright doctor"),), to=err)
+    named = error.next_moves or (_LOOK.get(error.exit_code, "boatwright doctor"),)
+    moves([AGAIN if move == _GO_ON else move for move in named], to=err)
+
+
+AGAIN = "then give the same command again"
+_GO_ON = "boatwright resume EXECUTION"
+"""What is said deep inside of a run that exists. Where a command ends with the error none was begun, or it is named."""
 
 
 _LOOK = {2: "boatwright --help", 5: "boatwright status", 6: "boatwright status"}

@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from boatwright import errors
 from boatwright.cli import common
 from boatwright.cli import run as run_command
-from boatwright.intake import commands, patrol
+from boatwright.config import units
+from boatwright.intake import commands, notices, patrol
+from boatwright.rules.listening import Place
 from boatwright.stages.house import House
 from boatwright.workflows.engine import Engine
 
@@ -92,7 +95,7 @@ def _tell_of_others(house: House, engine: Engine) -> None:
 
 
 async def _work(house: House, engine: Engine) -> None:
-    async with patrol.walking(house, engine):
+    async with patrol.walking(house, engine), notices.telling(house):
         await engine.run_worker(
             lambda execution, line: common.say(f"{execution}  {line}"), begun=lambda: _announce(house, engine)
         )
@@ -100,14 +103,48 @@ async def _work(house: House, engine: Engine) -> None:
 
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address of /health; anything but loopback is refused.")
+        str, typer.Option(help="Address of the private doors; beyond loopback only where there is a token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of /health.")] = 8642,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the private doors.")] = 8642,
+    public: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="A second listener, for forges and the world: webhooks and health."
+        ),
+    ] = None,
+    poll: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Look at the lists of forges so often (30s, 5m): no webhook and no public address is needed.",
+        ),
+    ] = None,
 ) -> int:
-    """A worker and `GET /health` for supervisors."""
-    from boatwright.server import health  # noqa: PLC0415 - its web framework is slow to import, and only this asks for it
+    """A worker and its doors: `GET /health` for supervisors; `/ready`, `/metrics` and `/v1` behind a token;
+    `POST /webhooks/FORGE` on the public one."""
+    from boatwright.server import serving  # noqa: PLC0415 - its web framework is slow to import, and only this asks for it
 
+    place = Place.parse(public) if public is not None else None
+    every = _seconds(poll) if poll is not None else None
     with common.opened() as (house, engine):
-        house.require_any_bottle()
-        common.wait(health.serve(house, engine, host=host, port=port, say=common.say))
+        common.wait(
+            serving.run(house, engine, inner=Place(host, port), public=place, say=common.say, poll=every)
+        )
     return 0
+
+
+LEAST_POLL = 5.0
+"""Seconds: a forge counts our calls."""
+
+
+def _seconds(text: str) -> float:
+    """``errors.BadInput`` for what is no time, or too short a one."""
+    try:
+        found = units.seconds(text)
+    except ValueError as error:
+        raise errors.BadInput(f"--poll {error}", subject=text, next_moves=("--poll 30s",)) from error
+    if found < LEAST_POLL:
+        raise errors.BadInput(
+            f"--poll {text} is too often: a forge counts our calls", subject=text, next_moves=("--poll 30s",)
+        )
+    return found

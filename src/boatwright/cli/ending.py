@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from boatwright import errors
 from boatwright.cli import common
+from boatwright.forge.local import LocalForge
 from boatwright.git import remote
-from boatwright.rules.proof import EXIT_CODES
+from boatwright.rules import exit_codes
 from boatwright.stages.house import House
 from boatwright.values.events import GateAnswered, VerificationFailed, VerificationPassed
 from boatwright.values.execution import ExecutionView
 from boatwright.values.finding import Finding
-from boatwright.values.proof import ProofVerdict, Word
+from boatwright.values.proof import ProofVerdict
 from boatwright.values.state import State
-
-EXIT_OF_STATE = {State.PARKED: 4, State.FAILED: 1, State.CANCELLED: 130}
 
 
 async def tell(house: House, execution: str) -> int:
@@ -36,15 +34,8 @@ async def tell(house: House, execution: str) -> int:
 
 
 def exit_code(view: ExecutionView, proof: ProofVerdict | None) -> int:
-    """What a run that ended like this exits with. A proven change that is still a draft was held by another gate."""
-    word = proof.word if proof is not None else None
-    if view.state is State.PARKED and view.parked_code == "refused":
-        return EXIT_CODES[Word.REFUSED] if word is Word.REFUSED else errors.Refused.exit_code
-    if view.state in EXIT_OF_STATE:
-        return EXIT_OF_STATE[view.state]
-    if view.state is not State.DELIVERED or view.ready:
-        return 0
-    return (EXIT_CODES[word] if word is not None else 0) or errors.Refused.exit_code
+    """What a run that ended like this exits with."""
+    return exit_codes.ended(view, proof.word if proof is not None else None)
 
 
 def verdict(house: House, execution: str) -> ProofVerdict | None:
@@ -102,6 +93,8 @@ def _tell_pull_request(house: House, view: ExecutionView) -> None:
     for finding in () if view.ready else objections(house, view.id):
         common.say(f"  held back: {finding.rule}: {finding.observed}")
     common.say(f"  it is in {house.forge.push_url(view.repository)}")
+    if not isinstance(house.forge.of(view.repository), LocalForge):
+        return  # its pages show it
     source = remote.shown(view.source)
     common.say(f"  see it: boatwright pr diff {view.pull_request} --repo {source}")
     common.say(f"  take it: boatwright pr checkout {view.pull_request} --repo {source}")

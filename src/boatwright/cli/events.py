@@ -10,28 +10,31 @@ import typer
 from boatwright import errors
 from boatwright.cli import common
 from boatwright.stages.house import House
-from boatwright.values.event import Event
+from boatwright.values.delivery import STREAM
+from boatwright.values.event import Event, document
 from boatwright.workflows.engine import Engine
 
 
 def events(
-    execution: Annotated[str, typer.Argument(help="An execution, or the word `verify`.")],
+    execution: Annotated[str, typer.Argument(help="An execution, or a word: `deliveries`, `verify`.")],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until its turn ends.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
-    """Print what happened, in order. `boatwright events verify` checks the hash chain of every stream."""
+    """Print what happened, in order. `boatwright events deliveries` is what was ignored of forges, `boatwright events
+    verify` checks the hash chain of every stream.
+    """
     with common.opened() as (house, engine):
         if execution == "verify":
             return _verify(house, as_json=as_json)
-        view = house.ledger.executions.find(execution)
-        stream = house.ledger.events.stream(view.id)
+        name = STREAM if execution == STREAM else house.ledger.executions.find(execution).id
+        stream = house.ledger.events.stream(name)
         if as_json:
             common.emit_json([document(event) for event in stream])
             return 0
         for event in stream:
             common.say(line(event))
         if follow:
-            _follow(house, engine, view.id, stream[-1].sequence if stream else 0)
+            _follow(house, engine, name, stream[-1].sequence if stream else 0)
     return 0
 
 
@@ -76,24 +79,3 @@ def _telling(event: Event) -> dict[str, str]:
             text = str(value)
             short[key] = text if len(text) <= 48 else text[:45] + "…"
     return dict(list(short.items())[:6])
-
-
-def document(event: Event) -> dict[str, object]:
-    """The whole envelope with its payload, for machines."""
-    return {
-        "event_id": event.event_id,
-        "stream": event.stream,
-        "sequence": event.sequence,
-        "position": event.position,
-        "type": event.type,
-        "time": event.time,
-        "causation_id": event.causation_id,
-        "correlation_id": event.correlation_id,
-        "tenant": event.tenant,
-        "repository": event.repository,
-        "producer": event.producer,
-        "tags": event.tags,
-        "hash": event.hash,
-        "schema_version": event.payload.schema_version,
-        "payload": event.payload,
-    }

@@ -43,7 +43,7 @@ def create(
 ) -> int:
     """Write an issue; its number is what `boatwright run --issue` takes."""
     text = _standard_input() if body == "-" else body
-    with common.opened() as (house, _):
+    with common.housed() as house:
         repository = common.wait(request.register(house, repo))
         made = common.wait(
             house.forge.create_issue(
@@ -65,7 +65,7 @@ def list_(
     as_json: Json = False,
 ) -> int:
     """The issues of a repository."""
-    with common.opened() as (house, _):
+    with common.housed() as house:
         found = listed(repo, lambda repository: house.forge.issues(repository, state=state.state))
     if as_json:
         common.emit_json(found)
@@ -86,7 +86,7 @@ def show(
 ) -> int:
     """One issue and what was said about it."""
     repository = common.repository_of(repo)
-    with common.opened() as (house, _):
+    with common.housed() as house:
         issue = common.wait(house.forge.issue(repository, number))
         comments = common.wait(house.forge.comments(repository, number))
     if as_json:

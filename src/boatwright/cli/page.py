@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import singledispatch
 
-from boatwright.cli import common
+from boatwright.cli import common, log
 from boatwright.git import remote
+from boatwright.rules import saying, semantic_log, taking_in, their_checks
 from boatwright.stages.house import House
 from boatwright.values import events
 from boatwright.values.event import Event
@@ -25,8 +26,10 @@ DIFF_LINES = 200
 class Page:
     """What a line of the page may look up: the execution, and the artifacts its events name."""
 
-    def __init__(self, house: House, view: ExecutionView) -> None:
+    def __init__(self, house: House, view: ExecutionView, history: Sequence[Event]) -> None:
         self.view = view
+        self.theirs = taking_in.taken_heads(history)
+        """Heads that others made."""
         self._house = house
 
     def artifact(self, digest: str) -> bytes:
@@ -43,10 +46,15 @@ def tell(house: House, view: ExecutionView) -> None:
     common.say(
         f"  asked by {view.requested_by}, model {view.model}, agent {_agent(view)}, budget {view.budget}"
     )
-    page = Page(house, view)
-    for event in house.ledger.events.stream(view.id):
+    history = house.ledger.events.stream(view.id)
+    page = Page(house, view, history)
+    for event in history:
         _heading(event)
+        _waiting_in_vain(event)
         line(event.payload, page)
+    common.say("\nwhat was done:")
+    for each in semantic_log.lines(history):
+        common.say(f"  {log.shown(each)}")
     _who_answered(house, view)
 
 
@@ -69,6 +77,12 @@ def _heading(event: Event) -> None:
         turn = event.payload
         when = f"{event.time:%Y-%m-%d %H:%M:%S} UTC"
         common.say(f"\n── turn {turn.turn} ({turn.cause}) {when}, release {turn.release}")
+
+
+def _waiting_in_vain(event: Event) -> None:
+    if event.key.startswith(their_checks.UNREPORTED):
+        commit = event.key.removeprefix(their_checks.UNREPORTED)
+        common.say(f"told the pull request why {commit[:12]} may never become ready by itself")
 
 
 @singledispatch
@@ -115,8 +129,22 @@ def _(built: events.BuildCompleted, page: Page) -> None:
 
 
 @line.register
+def _(taken: events.PushMergedIn, page: Page) -> None:
+    who = f" ({saying.one_line(', '.join(taken.authors))})" if taken.authors else ""
+    common.say(f"{taking_in.counted(taken)}{who}, at {taken.head[:12]}")
+    for path in taken.conflicts:
+        _indent(f"in conflict: {path}")
+
+
+@line.register
+def _(moved: events.BranchMoved, page: Page) -> None:
+    common.say(f"others moved the branch to {moved.head[:12]}: not proven")
+
+
+@line.register
 def _(made: events.DeliverableCreated, page: Page) -> None:
-    common.say(f"  deliverable {made.commit[:12]}: {made.files} files, +{made.added} -{made.deleted}")
+    whose = ", as others pushed it" if made.commit in page.theirs else ""
+    common.say(f"  deliverable {made.commit[:12]}{whose}: {made.files} files, +{made.added} -{made.deleted}")
     _indent(page.diff(made.base_commit, made.commit), lines=DIFF_LINES)
 
 

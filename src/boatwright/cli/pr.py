@@ -45,7 +45,7 @@ def list_(
     as_json: Json = False,
 ) -> int:
     """The pull requests of a repository."""
-    with common.opened() as (house, _):
+    with common.housed() as house:
         found = listed(repo, lambda repository: house.forge.pull_requests(repository, state=state.state))
     if as_json:
         common.emit_json(found)
@@ -61,7 +61,7 @@ def list_(
 def show(number: Number, repo: Repo = ".", as_json: Json = False) -> int:
     """One pull request: what it says, its checks, what was said about it."""
     repository = common.repository_of(repo)
-    with common.opened() as (house, _):
+    with common.housed() as house:
         forge = house.forge
         pull = common.wait(forge.pull_request(repository, number))
         checks = common.wait(forge.checks(repository, pull.head))
@@ -92,8 +92,8 @@ def diff(
 ) -> int:
     """What a pull request changes. Control characters are shown, not obeyed."""
     repository = common.repository_of(repo)
-    with common.opened() as (house, _):
-        forge = _local(house)
+    with common.housed() as house:
+        forge = _local(house, repository)
         if raw:
             sys.stdout.buffer.write(common.wait(forge.patch(repository, number)))
             return 0
@@ -107,9 +107,9 @@ def checkout(number: Number, repo: Repo = ".") -> int:
     lost.
     """
     source = request.resolve_source(repo)
-    with common.opened() as (house, _):
-        forge = _local(house)
+    with common.housed() as house:
         repository = common.repository_of(repo)
+        forge = _local(house, repository)
         pull = common.wait(forge.pull_request(repository, number))
         _tell(_directory(source, forge.path(repository)).take(pull))
     return 0
@@ -133,7 +133,7 @@ def approve(
     sha: Annotated[str, typer.Option("--sha", help="The commit you looked at, at least 7 characters.")],
     repo: Repo = ".",
 ) -> int:
-    """Accept the changed tests of exactly one commit; its gates run again with that."""
+    """Accept the changed tests of exactly one commit, and what others pushed to protected paths; its gates run again."""
     with common.opened() as (house, engine):
         repository = common.repository_of(repo)
         common.wait(commands.approve(house, engine, repository, number, sha=sha, by=common.me()))
@@ -161,16 +161,18 @@ def merge(
         bool, typer.Option("--unproven", help="Merge a draft, knowing it is not proven.")
     ] = False,
 ) -> int:
-    """Merge into the base, in the local forge and in the repository at --repo where that loses nothing."""
+    """Merge into the base, on its forge; of the local one also in the repository at --repo where that loses nothing."""
     source = request.resolve_source(repo)
     with common.opened() as (house, engine):
-        forge = _local(house)
         repository = common.repository_of(repo)
+        forge = house.forge.of(repository)
         merged = common.wait(
             commands.merge(house, engine, repository, number, sha=sha, unproven=unproven, by=common.me())
         )
         common.say(f"pull request {number} is merged as {(merged.merged_commit or merged.head)[:12]}")
-        if Path(source).is_dir():
+        if not isinstance(forge, LocalForge):
+            common.say(f"it is merged at {forge.name}; fetch it from there")
+        elif Path(source).is_dir():
             _tell(_directory(source, forge.path(repository)).take_merge(merged))
         else:
             common.say(f"{source} is not written to; the merge is in {forge.path(repository)}")
@@ -187,10 +189,11 @@ def _tell(brought: Brought) -> None:
     common.moves(brought.next_moves)
 
 
-def _local(house: House) -> LocalForge:
-    if not isinstance(house.forge, LocalForge):
-        raise errors.BadInput(f"this is done on {house.forge.name} itself", subject=house.forge.name)
-    return house.forge
+def _local(house: House, repository: str) -> LocalForge:
+    forge = house.forge.of(repository)
+    if not isinstance(forge, LocalForge):
+        raise errors.BadInput(f"this is done on {forge.name} itself", subject=forge.name)
+    return forge
 
 
 def _directory(source: str, bare: Path) -> Checkout:

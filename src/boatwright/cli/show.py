@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from boatwright.cli import bundle, common, ending, page
-from boatwright.cli.events import document
+from boatwright.intake import lately
+from boatwright.rules import semantic_log, summary
+from boatwright.stages.house import House
+from boatwright.values.event import document
 from boatwright.values.execution import ExecutionView
 from boatwright.values.state import State
 
@@ -22,7 +25,7 @@ def show(
     ] = None,
 ) -> int:
     """One page: stages, each gate round's prompt, transcript, diff, tests, cost, stop reason, next moves."""
-    with common.opened() as (house, _):
+    with common.housed() as house:
         view = house.ledger.executions.find(execution)
         if bundle_file is not None:
             count = bundle.write(house, view, bundle_file)
@@ -34,6 +37,7 @@ def show(
                 {
                     "execution": view,
                     "events": [document(event) for event in stream],
+                    "log": semantic_log.lines(stream),
                     "calls": house.wire.budgets().usage(view.id),
                 }
             )
@@ -45,10 +49,18 @@ def show(
 def status(
     repo: Annotated[str | None, typer.Option("--repo", help="Only this repository.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Finished ones too.")] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="TIME", help="Sum up what happened since: 12h, 2d, 2026-01-31T18:00."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
-    """Where every execution stands, newest first."""
+    """Where every execution stands, newest first; with --since, what became of those that were at work, and the bill."""
     with common.opened() as (house, engine):
+        if since is not None:
+            return _lately(house, since, repo, as_json=as_json)
         states = None if everything else [s for s in State if s not in {State.COMPLETED, State.CANCELLED}]
         views = house.ledger.executions.list(
             repository=common.repository_of(repo) if repo else None, states=states
@@ -60,6 +72,17 @@ def status(
         common.say(f"{len(views)} executions; {len(workers)} workers alive")
         for view in views:
             common.say(row(view))
+    return 0
+
+
+def _lately(house: House, since: str, repo: str | None, *, as_json: bool) -> int:
+    moment = summary.since(since, house.clock.now())
+    found = lately.look(house, moment, repository=common.repository_of(repo) if repo else None)
+    if as_json:
+        common.emit_json(found)
+        return 0
+    for each in summary.lines(found):
+        common.say(each)
     return 0
 
 

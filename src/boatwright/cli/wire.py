@@ -31,7 +31,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
     """Who was called, how often, bytes, tokens, dollars, and what was refused, with the reason."""
-    with common.opened() as (house, _):
+    with common.housed() as house:
         told = common.wait(traffic.of(house, _named(house, execution)))
         if as_json:
             common.emit_json(

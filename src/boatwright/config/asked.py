@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from boatwright.config.policy import LimitsPolicy, NetworkPolicy
+from boatwright.values.calls import ForgeCalls
 from boatwright.values.cutting import CutPolicy
 from boatwright.values.usage import Cap
 
@@ -54,6 +55,7 @@ class Asked:
     routes: tuple[str, ...] = ()
     shutdowns: tuple[tuple[CutPolicy, str], ...] = ()
     backend: str | None = None
+    forge_calls: ForgeCalls = ForgeCalls.NONE
     places: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, key: str) -> str:

@@ -6,14 +6,17 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from boatwright import errors
-from boatwright.config import packages, secrets, strict_yaml
+from boatwright.config import packages
+from boatwright.config.forges import KINDS, ForgeSetting
+from boatwright.config.notify import Notify
 from boatwright.config.policy import Block, Budget, NetworkPolicy, Pattern
+from boatwright.config.references import SecretReference, unshown
 from boatwright.config.routes import RouteSetting, contradiction, routes
 from boatwright.config.units import Bytes, Seconds
+from boatwright.values.calls import ForgeCalls
 from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models as ModelList
 from boatwright.values.process import Limits
@@ -23,6 +26,8 @@ from boatwright.values.usage import Cap, ModelRef
 EXECUTION_DEFAULT = Cap(usd=Decimal(5))
 DAY_DEFAULT = Cap(usd=Decimal(50))
 MAX_GATE_ROUNDS = 3
+SILENCE = 1_800.0
+"""Seconds after which a program of which nothing is heard is ended (DESIGN §9)."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 PersonName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^<>\n\x00]{1,100}$")]
@@ -108,23 +113,6 @@ def _model(text: str) -> ModelRef:
         raise ValueError(str(error)) from None
 
 
-def _reference(text: str) -> str:
-    try:
-        secrets.check(text)
-    except errors.BadInput as error:
-        raise _unshown(str(error)) from None
-    return text
-
-
-def _unshown(sentence: str) -> PydanticCustomError:
-    """A problem with a value that may hold a secret."""
-    return PydanticCustomError(strict_yaml.UNSHOWN, "{sentence}", {"sentence": sentence})
-
-
-SecretReference = Annotated[str, AfterValidator(_reference)]
-"""Where a secret is (``config.secrets``), never the secret."""
-
-
 _PROXY = re.compile(r"http://([A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}/?")
 
 
@@ -147,9 +135,7 @@ class ProxySetting(Block):
     @classmethod
     def _is_plain(cls, value: str) -> str:
         if not _PROXY.fullmatch(value):
-            raise _unshown(
-                "should be http://HOST:PORT, without user or password; name those under credential"
-            )
+            raise unshown("should be http://HOST:PORT, without user or password; name those under credential")
         return value
 
 
@@ -182,8 +168,12 @@ class GitIdentity(Block):
 
 
 class GitSetting(GitIdentity):
-    """``most_push``: bytes of one push through a bottle's git gate."""
+    """``sign_off``: its line is added to each commit. ``signing_key``: a private SSH key, and commits are signed.
+    ``most_push``: bytes of one push through a bottle's git gate.
+    """
 
+    sign_off: bool = False
+    signing_key: SecretReference | None = None
     most_push: Bytes = Field(default=100 << 20, gt=0, le=512 << 20)
 
 
@@ -196,7 +186,9 @@ class ContainerSetting(Block):
 
 
 class Retention(Block):
-    """Days ``boatwright gc`` keeps each kind after its execution ended; 0 keeps for ever."""
+    """Days ``boatwright gc`` keeps each kind after its execution ended; 0 keeps for ever. ``deliveries``: the bytes of
+    those that are processed.
+    """
 
     prompts: int = Field(default=90, ge=0)
     transcripts: int = Field(default=90, ge=0)
@@ -209,6 +201,7 @@ class Retention(Block):
     programs: int = Field(default=30, ge=0)
     mirrors: int = Field(default=90, ge=0)
     bottles: int = Field(default=0, ge=0)
+    deliveries: int = Field(default=30, ge=0)
 
 
 class Settings(Block):
@@ -219,6 +212,8 @@ class Settings(Block):
     limits: LimitsSetting = LimitsSetting()
     network: NetworkSetting = NetworkSetting()
     routes: dict[Name, RouteSetting] = Field(default_factory=dict, max_length=200)
+    forges: dict[Name, ForgeSetting] = Field(default_factory=dict)
+    notify: Notify | None = None
     models: Models = Models()
     logins: Logins = Logins()
     keys: Keys = Keys()
@@ -227,6 +222,8 @@ class Settings(Block):
     uids: Uids | None = None
     git: GitSetting = GitSetting()
     retention: Retention = Retention()
+    forge_calls: ForgeCalls = ForgeCalls.WRITE
+    silence: Seconds = Field(default=SILENCE, gt=0)
     gate_rounds: int = Field(default=MAX_GATE_ROUNDS, ge=1, le=MAX_GATE_ROUNDS)
     agent: Name | None = None
     backend: Literal["bubblewrap", "container"] = "bubblewrap"
@@ -238,6 +235,16 @@ class Settings(Block):
         """What a repository may choose from: the host's own, and containers where a ``container`` block is written."""
         also = ("container",) if "container" in self.model_fields_set else ()
         return tuple(dict.fromkeys((self.backend, *also)))
+
+    @field_validator("forges")
+    @classmethod
+    def _are_forges(cls, value: dict[str, ForgeSetting]) -> dict[str, ForgeSetting]:
+        unknown = sorted(value.keys() - set(KINDS))
+        if unknown:
+            raise ValueError(
+                f"names {unknown[0]}, which is no forge of this release: write {', '.join(KINDS)}"
+            )
+        return value
 
     @model_validator(mode="after")
     def _routes_can_hold(self) -> Self:

@@ -13,11 +13,12 @@ from decimal import Decimal
 from typing import Any
 
 from boatwright import errors
-from boatwright.config import place, strict_yaml
+from boatwright.config import place, reporting, strict_yaml
 from boatwright.config.asked import DEFAULT, ENVIRONMENT, FLAG, POLICY, SETTINGS, VARIABLES, Asked, Flags
-from boatwright.config.ceiling import Settings, above, refuse_cap
+from boatwright.config.ceiling import SILENCE, Settings, above, refuse_cap
 from boatwright.config.environment import Environment
 from boatwright.config.policy import NetworkPolicy, Policy
+from boatwright.values.calls import ForgeCalls
 from boatwright.values.cutting import CutPolicy
 from boatwright.values.process import Limits
 from boatwright.values.route import Route
@@ -51,6 +52,10 @@ class Effective:
     """Which backend makes the bottles."""
     environment: Environment = field(default_factory=Environment)
     """Whose programs are in them."""
+    forge_calls: ForgeCalls = ForgeCalls.NONE
+    """What its agent may do at the forge, over its wire."""
+    silence: float = SILENCE
+    """Seconds; of a program of which nothing is heard for so long it is said that it did not report."""
     packages: tuple[str, ...] = ()
     """System packages laid under this host's programs in them."""
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -94,6 +99,8 @@ def effective(
         gate_rounds=_rounds(settings, policy, sources),
         policy=policy,
         shutdown=_shutdown(settings, policy, asked, sources),
+        forge_calls=reporting.forge_calls(settings, policy, asked, sources),
+        silence=reporting.silence(settings, policy, sources),
         backend=place.backend(settings, policy, flags, asked, sources),
         environment=place.environment(settings, policy, sources),
         packages=place.packages(settings, policy, sources),

@@ -17,6 +17,7 @@ from boatwright.config.command import Command
 from boatwright.config.policy import Block, Budget, LimitsPolicy, Line, NetworkPolicy, Pattern
 from boatwright.config.route_names import Credentials, RouteNames
 from boatwright.config.strict_yaml import Place
+from boatwright.values.calls import ForgeCalls
 from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models
 
@@ -137,6 +138,7 @@ class AgentHead(Block):
     git: GitBlock = GitBlock()
     command: Command | None = None
     supervise: bool = False
+    forge_calls: ForgeCalls = ForgeCalls.NONE
     color: Color | None = None
 
 

@@ -26,6 +26,7 @@ from boatwright.config import packages, route_names, strict_yaml
 from boatwright.config.environment import Environment, Kind, Wish
 from boatwright.config.route_names import RouteNames
 from boatwright.config.units import Bytes, NotEnforced, Seconds
+from boatwright.values.calls import ForgeCalls
 from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import ELSEWHERE, Models
 from boatwright.values.usage import Cap
@@ -187,8 +188,11 @@ class Policy(Block):
     support_paths: Patterns = ()
     proof: ProofPolicy = ProofPolicy()
     limits: LimitsPolicy = LimitsPolicy()
+    ready_waits_for_checks: bool = True
     budget: Budget | None = None
     shutdown: CutPolicy | None = None
+    forge_calls: ForgeCalls | None = None
+    silence: Seconds | None = Field(default=None, gt=0)
     model: Line | None = None
     agent: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")] | None = None
     _route_lines: dict[str, int] = PrivateAttr(default_factory=dict)

@@ -56,15 +56,34 @@ def parse(text: str, file: str) -> Document:
         builder = _Builder(file, loader)
         value = builder.build(node, ()) if node is not None else {}
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "this is not YAML"
-        line = mark.line + 1 if mark else 1
-        raise refuse(file, line, str(problem), "mend the YAML on that line") from error
+        raise _not_yaml(error, text, file) from error
     finally:
         loader.dispose()
     if not isinstance(value, dict):
         raise refuse(file, 1, "the file must be a mapping of keys to values", "write lines like key: value")
     return Document(file, value, builder.lines)
+
+
+_IN_SHORT = (
+    ("'\\t'", "a tab stands where YAML wants blanks", "put blanks in the place of the tab"),
+    ("found another document", "a second document begins here", "keep one: remove the line ---"),
+    ("constructor for the tag", "a tag (!!…) is not allowed", "write the value alone"),
+)
+"""What the parser says of a line, what that means, and what to do."""
+
+
+def _not_yaml(error: yaml.YAMLError, text: str, file: str) -> errors.BadPolicy:
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        what = f"a character (U+{int(error.character):04X}) that YAML does not take"
+        return refuse(file, line, what, "remove it")
+    mark = getattr(error, "problem_mark", None)
+    problem = str(getattr(error, "problem", None) or "this is not YAML")
+    line = mark.line + 1 if mark else 1
+    for said, what, move in _IN_SHORT:
+        if said in problem:
+            return refuse(file, line, what, move)
+    return refuse(file, line, problem, "mend the YAML on that line")
 
 
 def _line(thing: yaml.Event | yaml.Node) -> int:
@@ -139,16 +158,45 @@ def _problem(model: type[BaseModel], document: Document, problem: Any) -> errors
         return refuse(document.file, line, f"'{name}' is missing", f"add {place[-1]}: …")
     if problem["type"] == NOT_ENFORCED:
         return refuse(document.file, line, f"'{name}' is not enforced by this release", f"remove '{name}'")
-    message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    kind = _KINDS.get(problem["type"])
+    message = kind or str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     given = problem.get("input")
-    shown = f", not {given!r}"[:80] if _may_show(problem, given) else ""
-    about = f"'{name}' " if name else ""
+    said_already = isinstance(given, str) and repr(given) in message
+    shown = f", not {given!r}"[:80] if _may_show(problem, given) and not said_already else ""
     return refuse(
         document.file,
         line,
-        f"{about}{message[:1].lower()}{message[1:]}{shown}",
-        f"mend '{name}' on line {line}",
+        f"{_about(name, message)}{message[:1].lower()}{message[1:]}{shown}",
+        f"write the keys of '{name}' below it, indented"
+        if kind == _A_MAP
+        else f"mend '{name}' on line {line}",
     )
+
+
+_A_MAP = "should be keys with values (key: value)"
+_A_LIST = "should be a list: [one, another]"
+_A_NUMBER = "should be a number"
+_A_WHOLE = "should be a whole number"
+_A_SWITCH = "should be true or false"
+_KINDS = {
+    "dict_type": _A_MAP, "mapping_type": _A_MAP, "model_type": _A_MAP, "model_attributes_type": _A_MAP,
+    "list_type": _A_LIST, "tuple_type": _A_LIST, "set_type": _A_LIST, "frozen_set_type": _A_LIST,
+    "int_type": _A_WHOLE, "int_parsing": _A_WHOLE, "int_from_float": _A_WHOLE,
+    "float_type": _A_NUMBER, "float_parsing": _A_NUMBER, "bool_type": _A_SWITCH, "bool_parsing": _A_SWITCH,
+}  # fmt: skip
+"""What a value of another kind should have been, in the words of people who write YAML."""
+
+
+def _about(name: str, message: str) -> str:
+    """The key before what is said of it; a sentence of its own stands after a colon."""
+    if not name:
+        return ""
+    return (
+        f"'{name}': " if message[:1] == "'" or message.split(" ", 1)[0].lower() in _ARTICLES else f"'{name}' "
+    )
+
+
+_ARTICLES = frozenset({"a", "an", "the"})
 
 
 def _may_show(problem: Any, given: Any) -> bool:

@@ -196,6 +196,14 @@ class Budgets:
             values = {"execution": execution, "wire": wire}
             return int(connection.execute(text(_LAST_STATUS), values).scalar() or 0)
 
+    def traffic(self, execution: str, wire: str) -> tuple[int, int]:
+        """Of one wire: the number of the call that ended last (0: none yet), and how many are under way."""
+        with self.database.read() as connection:
+            values = {"execution": execution, "wire": wire}
+            ended = connection.execute(text(_LAST_ID), values).scalar()
+            held = connection.execute(text(_UNDER_WAY), values).scalar()
+            return int(ended or 0), int(held or 0)
+
     def usage(self, execution: str, after_id: int = 0) -> list[UsageRow]:
         """The usage rows of one execution with an id above ``after_id``, in order."""
         with self.database.read() as connection:
@@ -345,4 +353,7 @@ _DROP_CAP = "DELETE FROM budget_caps WHERE scope = :scope AND key = :key AND per
 _CAPPED = "SELECT DISTINCT scope, key FROM budget_caps"
 _LAST_STATUS = """
 SELECT status FROM budget_usage WHERE execution = :execution AND wire = :wire ORDER BY id DESC LIMIT 1"""
+_LAST_ID = """
+SELECT id FROM budget_usage WHERE execution = :execution AND wire = :wire ORDER BY id DESC LIMIT 1"""
+_UNDER_WAY = "SELECT count(*) FROM budget_held WHERE execution = :execution AND wire = :wire"
 _USAGE = "SELECT * FROM budget_usage WHERE execution = :execution AND id > :after ORDER BY id"

@@ -6,14 +6,13 @@ import base64
 import json
 from dataclasses import dataclass
 
-import h11
-
 from boatwright.egress import meter
 from boatwright.egress.answer import Refused
 from boatwright.egress.booking import Outcome
 from boatwright.egress.meter import protocol as protocol_module
 from boatwright.egress.meter.protocol import Body, Reading
 from boatwright.egress.meter.protocol import Protocol as Metered
+from boatwright.egress.ordinary import Request
 from boatwright.egress.spec import Upstream
 from boatwright.egress.upstream import Origin
 from boatwright.rules import pricing
@@ -119,7 +118,7 @@ def _account(token: str) -> tuple[tuple[str, str], ...]:
     return (("chatgpt-account-id", account),) if isinstance(account, str) else ()
 
 
-def passed(request: h11.Request, metered: Metered) -> tuple[tuple[str, str], ...]:
+def passed(request: Request, metered: Metered) -> tuple[tuple[str, str], ...]:
     """The client's headers that go on; everything else, its keys and cookies first of all, stays here."""
     names = metered.passed_headers | {"user-agent", "accept"}
     return tuple(

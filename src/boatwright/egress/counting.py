@@ -16,6 +16,7 @@ from boatwright.egress import call, http1, inbound, meter
 from boatwright.egress.answer import Refused
 from boatwright.egress.inbound import Inbound
 from boatwright.egress.meter import protocol as protocol_module
+from boatwright.egress.ordinary import Request
 from boatwright.egress.spec import Upstream, WireSpec
 from boatwright.egress.upstream import Cut, Link, NoAnswer, Pool, Unreachable, Ways, reached
 from boatwright.rules.bound import Refusal as Unbounded
@@ -41,9 +42,7 @@ class Counting:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def serve(
-        self, wire: WireSpec, request: h11.Request, client: Inbound, field: str, side: str
-    ) -> None:
+    async def serve(self, wire: WireSpec, request: Request, client: Inbound, field: str, side: str) -> None:
         """Answer with ``{field: tokens}``."""
         raw = inbound.decode(await client.body(), inbound.header(request, b"content-encoding"))
         tokens = await self._exact(wire, request, raw, field, side) if wire.exact_counts else None
@@ -53,9 +52,7 @@ class Counting:
             h11.Response(status_code=200, headers=headers), h11.Data(data=body), h11.EndOfMessage()
         )
 
-    async def _exact(
-        self, wire: WireSpec, request: h11.Request, raw: bytes, field: str, side: str
-    ) -> int | None:
+    async def _exact(self, wire: WireSpec, request: Request, raw: bytes, field: str, side: str) -> int | None:
         """The provider's own figure; None where it gives none."""
         upstream = wire.upstream(side)
         if upstream is None or not _may_ask(wire, request, raw):
@@ -70,7 +67,7 @@ class Counting:
         return tokens if type(tokens) is int and tokens >= 0 else None
 
     async def _asked(
-        self, wire: WireSpec, upstream: Upstream, request: h11.Request, raw: bytes, side: str
+        self, wire: WireSpec, upstream: Upstream, request: Request, raw: bytes, side: str
     ) -> dict[str, object]:
         metered, key = meter.of_side(side)[0], await self._house.key(wire, upstream)
         where = await reached(self._house, wire, upstream)
@@ -89,7 +86,7 @@ def estimate(raw: bytes) -> int:
     return -(-len(raw) // BYTES_A_TOKEN)
 
 
-def _may_ask(wire: WireSpec, request: h11.Request, raw: bytes) -> bool:
+def _may_ask(wire: WireSpec, request: Request, raw: bytes) -> bool:
     """Whether the request is JSON about a model of this wire: nothing else is carried to the provider."""
     try:
         named = protocol_module.parse(raw).get("model")

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-import h11
-
 from boatwright import errors
 from boatwright.egress import call as call_module
 from boatwright.egress import http1, meter, prices
@@ -31,6 +29,7 @@ from boatwright.egress.keys import Keys
 from boatwright.egress.meter import protocol as protocol_module
 from boatwright.egress.meter.protocol import Ask
 from boatwright.egress.meter.protocol import Protocol as Metered
+from boatwright.egress.ordinary import Request
 from boatwright.egress.relay import Answer, Relay
 from boatwright.egress.spec import LOGINS, Upstream, WireSpec
 from boatwright.egress.tapes import Tapes
@@ -79,7 +78,7 @@ class Asked:
     """What a client asked for, as it came: from it a call is made for each model that is tried."""
 
     wire: WireSpec
-    request: h11.Request
+    request: Request
     upstream: Upstream
     query: str
     raw: bytes
@@ -97,7 +96,7 @@ class Gateway:
         self._house = house
         self._counting = Counting(house)
 
-    async def serve(self, wire: WireSpec, request: h11.Request, client: Inbound) -> None:
+    async def serve(self, wire: WireSpec, request: Request, client: Inbound) -> None:
         """Answer one request in origin form; ``Refused`` says why not."""
         path, _, query = request.target.decode("ascii").partition("?")
         counted = meter.count_by_path(path)

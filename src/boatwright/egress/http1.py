@@ -1,7 +1,7 @@
 """HTTP/1.1 as we speak it with providers: one request, and the head of its answer (RFC 9112), strictly.
 
-What comes from bottles is read by h11. Here both shapes are few and known; taking them through its events
-cost more than everything else the wire did with a call.
+What comes from bottles is read by h11, but for the ordinary request (``ordinary``). Here both shapes are few and known;
+taking them through its events cost more than everything else the wire did with a call.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _TEXT = rb"[\t\x20-\x7e\x80-\xff]*"
-_FIELD = re.compile(rb"(%s):(%s)" % (_TOKEN, _TEXT))
+FIELD = re.compile(rb"(%s):(%s)" % (_TOKEN, _TEXT))
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: %s)?" % _TEXT)
 _START = re.compile(rb"%s [\x21-\x7e]+ HTTP/1\.1" % _TOKEN)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
@@ -49,7 +49,7 @@ def request(method: str, target: str, headers: Sequence[tuple[str, str]]) -> byt
     """The head of a request, its empty line included; ``ValueError`` as :func:`post`."""
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
     start, *fields = [line.encode("latin-1") for line in lines]
-    if not _START.fullmatch(start) or not all(map(_FIELD.fullmatch, fields)):
+    if not _START.fullmatch(start) or not all(map(FIELD.fullmatch, fields)):
         raise ValueError("a head of a request holds what may not stand there")
     return b"\r\n".join((start, *fields, b"", b""))
 
@@ -79,7 +79,7 @@ def head(raw: bytes) -> Head:
 
 
 def _field(line: bytes) -> tuple[bytes, bytes]:
-    field = _FIELD.fullmatch(line)
+    field = FIELD.fullmatch(line)
     if field is None:
         raise Malformed  # a folded line, a space before the colon, a control character, a bare line's end
     return field[1].lower(), field[2].strip(b" \t")

@@ -1,4 +1,8 @@
-"""The client's side of a wire: strict HTTP/1.1 over its socket. Nothing from inside is believed."""
+"""The client's side of a wire: strict HTTP/1.1 over its socket. Nothing from inside is believed.
+
+The ordinary request (``ordinary``) and its whole answer pass by h11. Whatever else becomes of one is h11's: it is told
+then what was said, and goes on from there.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,11 @@ from collections.abc import AsyncIterator, Sequence
 
 import h11
 
-from boatwright.egress import answer, sockets
+from boatwright.egress import answer, ordinary, sockets
 from boatwright.egress.answer import Refused
+from boatwright.egress.ordinary import HEAD_BYTES, MOST_HEADERS, Request, Whole
+from boatwright.egress.patience import Patience
 
-HEAD_BYTES = 64 * 1024
-MOST_HEADERS = 100
 BODY_BYTES = 32 << 20
 READ_BYTES = 64 * 1024
 IDLE_SECONDS = 300.0
@@ -24,6 +28,7 @@ WRITE_SECONDS = 120.0
 """A client that does not read for this long counts as gone."""
 
 
+_BODILESS = frozenset({204, 304})
 _Event = h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]
 
 
@@ -39,27 +44,66 @@ class Inbound:
         self.writer = writer
         sockets.write_at_once(writer)
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+        self._patience = Patience()
         self.answering = False
         """Whether an answer has begun, so that a refusal can no longer be sent."""
         self._suspect = False
+        self._method = b""
+        self._whole: Whole | None = None
+        """The request under way, where it is an ordinary one."""
+        self._untold = b""
+        """Of it: what h11 does not know of. Nothing, once it was answered, or h11 had to be told."""
 
-    async def request(self) -> h11.Request | None:
+    async def request(self) -> Request | None:
         """The next request; None when the client is done. ``Refused`` for one that two parsers could read
         differently.
         """
         if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
             self._h11.start_next_cycle()
         self.answering = False
+        self._method = b""
+        self._whole = await self._ordinary()
+        if self._whole is not None:
+            self._method = self._whole.request.method
+            return self._whole.request
         event = await self._next(IDLE_SECONDS)
         if not isinstance(event, h11.Request):
             return None
         self._suspect = True
+        self._method = event.method
         _check(event)
         self._suspect = False
-        return event
+        return Request(event.method, event.target, tuple(event.headers))
+
+    async def _ordinary(self) -> Whole | None:
+        """The next request where it comes as one run of bytes; what comes otherwise is given to h11."""
+        if self._h11.trailing_data[0] or self._h11.their_state is not h11.IDLE:
+            return None
+        data = await self._read(IDLE_SECONDS)
+        whole = ordinary.read(data)
+        if whole is None:
+            self._h11.receive_data(data)
+        else:
+            self._untold = data
+        return whole
+
+    def _tell(self) -> None:
+        """Have h11 know the request that was read without it."""
+        if self._untold:
+            self._h11.receive_data(self._untold)
+            self._untold = b""
+            while self._h11.their_state is not h11.DONE:
+                self._event()
+
+    @property
+    def here(self) -> bytes | None:
+        """The whole body, where it came with its head."""
+        return self._whole.body if self._whole is not None else None
 
     async def body(self) -> bytes:
         """The whole body, decoded; ``Refused`` when it is too large."""
+        if self._whole is not None:
+            return self._whole.body
         if self._h11.they_are_waiting_for_100_continue:
             await self.send(h11.InformationalResponse(status_code=100, headers=[]))
         body = bytearray()
@@ -74,8 +118,9 @@ class Inbound:
         return bytes(body)
 
     async def end(self) -> None:
-        """Take note that a request without a body has ended."""
-        if not isinstance(await self._next(IDLE_SECONDS), h11.EndOfMessage):
+        """Take note that a request without a body has ended; again: nothing."""
+        waits = self._whole is None and self._h11.their_state is h11.SEND_BODY
+        if waits and not isinstance(await self._next(IDLE_SECONDS), h11.EndOfMessage):
             raise Gone
 
     def _here(self, body: bytearray) -> bool:
@@ -90,6 +135,12 @@ class Inbound:
 
     async def parts(self, most: int) -> AsyncIterator[bytes]:
         """The body as it comes; ``Refused`` once it is larger than ``most`` bytes."""
+        if self._whole is not None:
+            if len(self._whole.body) > most:
+                raise too_large(most)
+            if self._whole.body:
+                yield self._whole.body
+            return
         if self._h11.they_are_waiting_for_100_continue:
             await self.send(h11.InformationalResponse(status_code=100, headers=[]))
         size = 0
@@ -113,18 +164,47 @@ class Inbound:
             raise Refused("invalid", "this is not a request in HTTP/1.1") from error
 
     async def _more(self, seconds: float) -> None:
+        self._h11.receive_data(await self._read(seconds))
+
+    async def _read(self, seconds: float) -> bytes:
         try:
-            async with asyncio.timeout(seconds):
-                data = await self.reader.read(READ_BYTES)
+            return await self._patience.read(self.reader, READ_BYTES, seconds)
         except (OSError, TimeoutError) as error:
             raise Gone from error
-        self._h11.receive_data(data)
+
+    async def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send a whole answer in one write; how long its body is, is said here. ``Gone`` when nobody reads it."""
+        if self._bodiless(status):
+            body = b""
+        else:
+            headers = [*headers, (b"content-length", b"%d" % len(body))]
+        if not self._untold:
+            await self.send(
+                h11.Response(status_code=status, headers=list(headers)),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            )
+            return
+        try:
+            head = ordinary.answer(status, headers)
+        except ValueError as error:
+            raise h11.LocalProtocolError("an answer that cannot be passed on") from error
+        self._untold = b""
+        self.answering = True
+        await self._write(head + body)
+
+    def _bodiless(self, status: int) -> bool:
+        return self._method == b"HEAD" or status in _BODILESS
 
     async def send(self, *events: h11.Event) -> None:
         """Send parts of an answer in one write; ``Gone`` when nobody reads it."""
+        self._tell()
         data = b"".join(part for event in events if (part := self._h11.send(event)))
         if any(isinstance(event, h11.Response) for event in events):
             self.answering = True
+        await self._write(data)
+
+    async def _write(self, data: bytes) -> None:
         self.writer.write(data)
         try:
             await sockets.drain(self.writer, WRITE_SECONDS)
@@ -136,10 +216,10 @@ class Inbound:
         answer.
         """
         body = refused.body()
+        self._tell()
         unread = self._suspect or not self._heard_all()
-        await self.send(
-            answer.head(refused, len(body), close=unread), h11.Data(data=body), h11.EndOfMessage()
-        )
+        shown = () if self._method == b"HEAD" else (h11.Data(data=body),)
+        await self.send(answer.head(refused, len(body), close=unread), *shown, h11.EndOfMessage())
         if unread:
             with contextlib.suppress(Gone, OSError, TimeoutError):
                 await self._throw_away()
@@ -186,6 +266,7 @@ class Inbound:
             raise
         except (OSError, EOFError, TimeoutError) as error:
             raise Gone from error
+        self._patience.close()
         return Inbound(self.reader, self.writer)
 
     def go_on(self) -> None:
@@ -199,12 +280,15 @@ class Inbound:
 
     @property
     def reusable(self) -> bool:
+        if self._whole is not None and self._h11.their_state is h11.IDLE:
+            return not self._untold
         return not self._suspect and self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
 
     def close(self) -> None:
         """End the connection: what was said is delivered; an answer that is not whole is broken off
         audibly.
         """
+        self._patience.close()
         if self._h11.our_state is h11.SEND_BODY:
             self.writer.transport.abort()
         else:
@@ -215,7 +299,7 @@ def too_large(most: int) -> Refused:
     return Refused("too_large", f"a request body may have {most / (1 << 20):g} MiB")
 
 
-def header(request: h11.Request, name: bytes) -> bytes:
+def header(request: Request, name: bytes) -> bytes:
     """The one value of a header; empty when absent."""
     return next((value for key, value in request.headers if key == name), b"")
 

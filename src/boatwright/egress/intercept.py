@@ -13,17 +13,16 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-import h11
-
 from boatwright.egress import gateway, http1, tunnel
 from boatwright.egress import inbound as inbound_module
 from boatwright.egress.answer import Refused
 from boatwright.egress.authority import Authority
 from boatwright.egress.detour import Via
-from boatwright.egress.exchange import Exchange
+from boatwright.egress.exchange import Exchange, Ours
 from boatwright.egress.gateway import Gateway
 from boatwright.egress.inbound import Inbound
 from boatwright.egress.listener import Wire
+from boatwright.egress.ordinary import Request
 from boatwright.egress.spec import Upstream, WireSpec
 from boatwright.egress.tunnel import WrongName
 from boatwright.egress.upstream import Cut, Link, NoAnswer, Origin, Pool, Unreachable
@@ -31,7 +30,7 @@ from boatwright.rules import destinations
 from boatwright.rules import routes as routing
 from boatwright.rules.routes import Lane
 from boatwright.values.clock import Clock
-from boatwright.values.route import Route, Scheme
+from boatwright.values.route import Credential, Route, Scheme
 
 HANDSHAKE_SECONDS = 15.0
 _SAFE = frozenset({"GET", "HEAD"})
@@ -60,15 +59,22 @@ class Way:
     via: Via | None
     addresses: tuple[str, ...]
     link: Link | None = field(default=None)
+    authority: str = field(init=False)
+    place: str = field(init=False)
+    _ours: Ours | None = field(default=None, repr=False)
 
-    @property
-    def authority(self) -> str:
-        return Origin(self.host, self.port, tls=self.scheme is Scheme.HTTPS).authority
-
-    @property
-    def place(self) -> str:
+    def __post_init__(self) -> None:
         name = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{name}:{self.port}"
+        self.place = f"{name}:{self.port}"
+        self.authority = Origin(self.host, self.port, tls=self.scheme is Scheme.HTTPS).authority
+
+    def ours(self, credential: Credential | None, key: str | None) -> Ours | None:
+        """What goes beside a request; made once while it stays the same."""
+        if credential is None or not key:
+            return None
+        if self._ours is None or (self._ours.credential, self._ours.key) != (credential, key):
+            self._ours = Ours.of(credential, key)
+        return self._ours
 
     def close(self) -> None:
         if self.link is not None:
@@ -106,7 +112,7 @@ class Intercept:
             way.close()
             inner.close()
 
-    async def plain(self, wire: Wire, request: h11.Request, client: Inbound) -> None:
+    async def plain(self, wire: Wire, request: Request, client: Inbound) -> None:
         """A request in absolute form, for a route that says ``scheme: http``; ``Refused`` where there is none."""
         host, port, target = _absolute(request)
         decision = self._judged(wire.spec, host, port, Scheme.HTTP)
@@ -117,7 +123,7 @@ class Intercept:
         finally:
             way.close()
 
-    async def serve(self, way: Way, wire: Wire, request: h11.Request, client: Inbound) -> None:
+    async def serve(self, way: Way, wire: Wire, request: Request, client: Inbound) -> None:
         """One request inside TLS. It is held against the routes as they are now, not as they were at the CONNECT."""
         target = request.target.decode("ascii")
         if request.method == b"CONNECT" or not target.startswith("/"):
@@ -142,7 +148,7 @@ class Intercept:
         way: Way,
         wire: Wire,
         routes: tuple[Route, ...],
-        request: h11.Request,
+        request: Request,
         target: str,
         client: Inbound,
     ) -> None:
@@ -172,7 +178,7 @@ class Intercept:
     # --- carrying ----------------------------------------------------------------------------------------
 
     async def _metered(
-        self, way: Way, wire: WireSpec, routes: tuple[Route, ...], request: h11.Request, client: Inbound
+        self, way: Way, wire: WireSpec, routes: tuple[Route, ...], request: Request, client: Inbound
     ) -> None:
         """A model call: bounded, reserved, read and settled exactly as on the gateway."""
         ways = {route.meter: _upstream(way, route) for route in reversed(routes) if route.meter}
@@ -181,10 +187,10 @@ class Intercept:
         self._house.note("intercepted", wire=wire.id, execution=wire.execution, route=routes[0].name)
 
     async def _carry(
-        self, way: Way, wire: WireSpec, route: Route, request: h11.Request, target: str, client: Inbound
+        self, way: Way, wire: WireSpec, route: Route, request: Request, target: str, client: Inbound
     ) -> None:
         key = await self._house.key(wire, _upstream(way, route)) if route.credential else None
-        one = Exchange(client, request, route, key)
+        one = Exchange(client, request, route, way.ours(route.credential, key))
         try:
             head = http1.request(request.method.decode("ascii"), target, one.headers(way.authority))
         except ValueError as error:
@@ -252,7 +258,7 @@ def _upstream(way: Way, route: Route) -> Upstream:
     )
 
 
-def _same_host(request: h11.Request, way: Way) -> None:
+def _same_host(request: Request, way: Way) -> None:
     """``Refused`` (421) unless the Host header is the host this connection was opened for."""
     said = inbound_module.header(request, b"host").decode("latin-1").lower()
     if said not in {way.authority, way.place}:
@@ -263,7 +269,7 @@ def _same_host(request: h11.Request, way: Way) -> None:
         )
 
 
-def _absolute(request: h11.Request) -> tuple[str, int, str]:
+def _absolute(request: Request) -> tuple[str, int, str]:
     """Host, port and path of a request to a proxy; a target that is not plain http is refused."""
     target = request.target.decode("latin-1")
     scheme, _, rest = target.partition("://")

@@ -21,12 +21,13 @@ from boatwright.egress.gateway import Gateway
 from boatwright.egress.inbound import Gone, Inbound
 from boatwright.egress.intercept import Intercept
 from boatwright.egress.listener import Wire
+from boatwright.egress.ordinary import Request
 from boatwright.egress.services import Services
 from boatwright.egress.tunnel import Tunnel, WrongName
 from boatwright.rules import routes as routing
 from boatwright.rules.routes import Lane
 
-Handle = Callable[[Wire, h11.Request, Inbound], Awaitable[None]]
+Handle = Callable[[Wire, Request, Inbound], Awaitable[None]]
 
 
 class House(gateway.House, intercept.House, services.House, Protocol):
@@ -93,7 +94,7 @@ class Lanes:
             await _refuse(client, Refused("store", str(error), next_moves=error.next_moves))
         return client.reusable
 
-    async def _dispatch(self, wire: Wire, request: h11.Request, client: Inbound) -> None:
+    async def _dispatch(self, wire: Wire, request: Request, client: Inbound) -> None:
         if request.method == b"CONNECT":
             await self._connect(wire, request, client)
         elif request.target.startswith(services.PREFIX):
@@ -103,7 +104,7 @@ class Lanes:
         else:
             await self._intercept.plain(wire, request, client)
 
-    async def _connect(self, wire: Wire, request: h11.Request, client: Inbound) -> None:
+    async def _connect(self, wire: Wire, request: Request, client: Inbound) -> None:
         """A CONNECT, judged before its host is resolved."""
         spec = wire.spec
         host, port = tunnel.place(request)

@@ -59,6 +59,9 @@ class Log:
         return file
 
     def _turn_over(self) -> None:
-        os.close(self._file)
-        self._path.replace(self._path.with_suffix(".log.1"))
+        before = self._file
+        with contextlib.suppress(FileNotFoundError):  # it was moved when the next one could not be opened
+            self._path.replace(self._path.with_suffix(".log.1"))
+        # Where this fails, lines go on into the file of before; its number is not free for somebody else's file.
         self._file = self._open()
+        os.close(before)

@@ -8,9 +8,10 @@ reading: the figures come last.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import h11
@@ -137,10 +138,7 @@ class Relay:
         if 300 <= status < 400:
             status, headers = 502, []  # where a provider redirects to is nobody's business inside
             body = b""
-        headers = [*headers, (b"content-length", b"%d" % len(body))]
-        await self._to_client(
-            h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()
-        )
+        await self._whole_to_client(status, headers, body)
 
     # --- a stream of events ------------------------------------------------------------------------------
 
@@ -200,10 +198,23 @@ class Relay:
         return data
 
     async def _to_client(self, *events: h11.Event) -> None:
-        if self._answer.client_gone or self._mute:
-            return
+        if not self._deaf:
+            with self._detaching():
+                await self._client.send(*events)
+
+    async def _whole_to_client(self, status: int, headers: _Headers, body: bytes) -> None:
+        if not self._deaf:
+            with self._detaching():
+                await self._client.answer(status, headers, body)
+
+    @property
+    def _deaf(self) -> bool:
+        return self._answer.client_gone or self._mute
+
+    @contextlib.contextmanager
+    def _detaching(self) -> Iterator[None]:
         try:
-            await self._client.send(*events)
+            yield
         except Gone:
             self._answer.client_gone = True
             self._detach()
@@ -225,10 +236,7 @@ class Relay:
             return
         body = b'{"type":"error","error":{"type":"boatwright_upstream","code":"upstream","message":'
         body += b'"the model provider broke off its answer"}}'
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        await self._to_client(
-            h11.Response(status_code=502, headers=headers), h11.Data(data=body), h11.EndOfMessage()
-        )
+        await self._whole_to_client(502, [(b"content-type", b"application/json")], body)
 
 
 _Headers = list[tuple[bytes, bytes]]

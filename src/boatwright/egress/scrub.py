@@ -32,12 +32,17 @@ def blot(data: bytes, words: tuple[bytes, ...]) -> bytes:
     return data
 
 
-class Scrub:
-    """Feed it an answer in pieces; what may be the beginning of the secret is held back until it is known."""
+def needles(*secrets: str) -> tuple[bytes, ...]:
+    """What a :class:`Scrub` looks for: each secret and its last word, in all spellings, but for the shortest."""
+    words = (part for secret in secrets for part in (secret, secret.rpartition(" ")[2]))
+    return tuple({each for word in words if len(word) >= SHORTEST for each in spellings(word)})
 
-    def __init__(self, *secrets: str) -> None:
-        words = (part for secret in secrets for part in (secret, secret.rpartition(" ")[2]))
-        self._needles = tuple({each for word in words if len(word) >= SHORTEST for each in spellings(word)})
+
+class Scrub:
+    """Feed it an answer in pieces; what may be the beginning of a needle is held back until it is known."""
+
+    def __init__(self, needles: tuple[bytes, ...]) -> None:
+        self._needles = needles
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:

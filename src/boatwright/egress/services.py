@@ -20,6 +20,7 @@ from boatwright.egress import inbound as inbound_module
 from boatwright.egress import sockets
 from boatwright.egress.answer import Refused
 from boatwright.egress.inbound import Inbound
+from boatwright.egress.ordinary import Request
 from boatwright.egress.spec import Service, WireSpec
 from boatwright.egress.upstream import CONNECT_SECONDS, HEAD_BYTES, READ_BYTES, open_unix
 from boatwright.values.clock import Clock
@@ -71,7 +72,7 @@ class Services:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def serve(self, wire: WireSpec, request: h11.Request, client: Inbound) -> None:
+    async def serve(self, wire: WireSpec, request: Request, client: Inbound) -> None:
         """Carry one request to its service and the answer back; ``Refused`` says why not."""
         name, rest = _parse(wire, request)
         service = wire.services[name]
@@ -92,7 +93,7 @@ class Services:
             )  # fmt: skip
 
 
-def _parse(wire: WireSpec, request: h11.Request) -> tuple[str, str]:
+def _parse(wire: WireSpec, request: Request) -> tuple[str, str]:
     """The service, and the path it is asked for; ``Refused`` with those there are."""
     target = request.target.decode("latin-1")
     matched = _TARGET.fullmatch(target)
@@ -123,7 +124,7 @@ class _Line:
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES)
 
     async def ask(
-        self, wire: WireSpec, request: h11.Request, rest: str, client: Inbound, most: int, count: _Count
+        self, wire: WireSpec, request: Request, rest: str, client: Inbound, most: int, count: _Count
     ) -> None:
         """Send the request. A service that has heard enough of it may close: then its answer says why."""
         headers = [

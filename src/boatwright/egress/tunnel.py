@@ -11,12 +11,11 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-import h11
-
 from boatwright.egress import clienthello, detour
 from boatwright.egress.answer import Refused
 from boatwright.egress.detour import Via
 from boatwright.egress.inbound import Gone, Inbound
+from boatwright.egress.ordinary import Request
 from boatwright.egress.spec import WireSpec
 from boatwright.rules import destinations, routes
 
@@ -126,7 +125,7 @@ def _private(host: str, port: int) -> Refused:
     )
 
 
-def place(request: h11.Request) -> tuple[str, int]:
+def place(request: Request) -> tuple[str, int]:
     """Host and port of a CONNECT; ``Refused`` for anything else."""
     matched = _TARGET.match(request.target.decode("latin-1"))
     host = destinations.canonical(matched["host"]) if matched else None

@@ -24,6 +24,7 @@ from boatwright.egress import detour, http1, sockets
 from boatwright.egress.chunks import Broken, Chunks
 from boatwright.egress.detour import NoWay, Via
 from boatwright.egress.http1 import Head
+from boatwright.egress.patience import Patience
 from boatwright.egress.spec import CODEX_PATH, COMPATIBLE, Upstream, WireSpec
 
 CONNECT_SECONDS = 15.0
@@ -145,6 +146,7 @@ class Link:
         self.reused = False
         self._reader = reader
         self._writer = writer
+        self._patience = Patience()
         self._heard = False
         self._told: Head | None = None
         # A drained writer has given everything to the kernel: what fails before that was not sent whole.
@@ -235,8 +237,7 @@ class Link:
 
     async def _read(self, seconds: float) -> bytes:
         try:
-            async with asyncio.timeout(seconds):
-                data = await self._reader.read(READ_BYTES)
+            data = await self._patience.read(self._reader, READ_BYTES, seconds)
         except TimeoutError as error:
             raise Cut from error
         except OSError as error:
@@ -251,10 +252,12 @@ class Link:
         return bool(self._rest) or done
 
     def again(self) -> bool:
-        """Get ready for another call; False when this connection cannot carry one."""
+        """Get ready for another call; False when this connection cannot carry one. Whether it went away meanwhile is
+        asked when the call comes.
+        """
         ended = self._left == 0 if self._chunks is None else self._chunks.clean
         self.reused = True
-        return ended and self._keeps and not self._rest and not self.stale
+        return ended and self._keeps and not self._rest and not self._writer.is_closing()
 
     @property
     def stale(self) -> bool:
@@ -266,6 +269,7 @@ class Link:
         return bool(kept.poll(0))
 
     def close(self) -> None:
+        self._patience.close()
         self._writer.transport.abort()
 
 

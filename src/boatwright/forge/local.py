@@ -10,37 +10,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from boatwright import errors
-from boatwright.config.paths import StateDir
 from boatwright.forge import local_rows as rows
 from boatwright.forge.local_git import Bare, MergeOrder
+from boatwright.forge.local_people import LocalPeople
 from boatwright.forge.local_rows import Repository
 from boatwright.forge.protocol import Check, Comment, Issue, PullRequest
 from boatwright.git import names
 from boatwright.git.run import redact
 from boatwright.ledger import tables
-from boatwright.ledger.database import Database
 from boatwright.rules import naming
-from boatwright.values.clock import Clock, Ids
 
 CONCLUSIONS = frozenset({"success", "failure", "neutral", "action_required", "pending"})
 
 T = TypeVar("T")
 
 
-class LocalForge:
+class LocalForge(LocalPeople):
     """``forge.protocol.Forge`` on this host. Tasks, threads and processes may all use it at once."""
-
-    def __init__(self, database: Database, state: StateDir, *, clock: Clock, ids: Ids) -> None:
-        self._database = database
-        self._state = state
-        self._clock = clock
-        self._ids = ids
 
     @property
     def name(self) -> str:
@@ -110,6 +103,15 @@ class LocalForge:
             return replace(found, state="closed")
 
         return await self._write(close)
+
+    async def describe_issue(self, repository: str, number: int, *, body: str) -> Issue:
+        def describe(connection: Connection) -> Issue:
+            rows.hold(connection, repository)
+            rows.issue(connection, repository, number)
+            rows.set_issue_body(connection, repository, number, rows.storable(body))
+            return rows.issue(connection, repository, number)
+
+        return await self._write(describe)
 
     # --- pull requests -------------------------------------------------------------------------------------
 
@@ -279,10 +281,13 @@ class LocalForge:
 
     # --- comments and checks -------------------------------------------------------------------------------
 
-    async def comments(self, repository: str, number: int) -> Sequence[Comment]:
+    async def comments(
+        self, repository: str, number: int, *, since: datetime | None = None
+    ) -> Sequence[Comment]:
         def read(connection: Connection) -> Sequence[Comment]:
-            _require_number(connection, repository, number)
-            return rows.comments(connection, repository, number)
+            rows.require_number(connection, repository, number)
+            found = rows.comments(connection, repository, number)
+            return [each for each in found if since is None or each.created >= since]
 
         return await self._read(read)
 
@@ -293,7 +298,7 @@ class LocalForge:
 
         def post(connection: Connection) -> Comment:
             rows.hold(connection, repository)
-            _require_number(connection, repository, number)
+            rows.require_number(connection, repository, number)
             return rows.add_comment(
                 connection, repository, number, author=author, body=rows.storable(body), marker=marker,
                 created=created,
@@ -330,27 +335,11 @@ class LocalForge:
     async def checks(self, repository: str, commit: str) -> Sequence[Check]:
         return await self._read(lambda connection: rows.checks(connection, repository, commit))
 
-    # --- doors to the database -----------------------------------------------------------------------------
-
     def _bare(self, repository: str) -> Bare:
         path = self.path(repository)
         if not path.is_dir():
             raise rows.unknown_repository(repository)
         return Bare(path)
-
-    async def _read(self, body: Callable[[Connection], T]) -> T:
-        def run() -> T:
-            with self._database.read() as connection:
-                return body(connection)
-
-        return await asyncio.to_thread(run)
-
-    async def _write(self, body: Callable[[Connection], T]) -> T:
-        def run() -> T:
-            with self._database.write() as connection:
-                return body(connection)
-
-        return await asyncio.to_thread(run)
 
 
 def _at(pull: PullRequest, head: str) -> PullRequest:
@@ -376,13 +365,3 @@ def _moved(pull: PullRequest, head: str) -> errors.Conflict:
 
 def _settled(sentence: str, number: int) -> errors.Conflict:
     return errors.Conflict(sentence, subject=str(number), next_moves=(f"boatwright pr show {number}",))
-
-
-def _require_number(connection: Connection, repository: str, number: int) -> None:
-    rows.repository(connection, repository)
-    if not rows.has_number(connection, repository, number):
-        raise errors.NotFound(
-            f"there is no issue or pull request {number} in {repository}",
-            subject=str(number),
-            next_moves=("boatwright pr list", "boatwright issue list"),
-        )

@@ -123,6 +123,20 @@ def set_issue_state(connection: Connection, name: str, number: int, state: str) 
     )
 
 
+def set_issue_body(connection: Connection, name: str, number: int, body: str) -> None:
+    connection.execute(
+        update(ISSUES).where(ISSUES.c.repository == name, ISSUES.c.number == number).values(body=body)
+    )
+
+
+def set_labels(connection: Connection, name: str, number: int, labels: Sequence[str]) -> None:
+    connection.execute(
+        update(ISSUES)
+        .where(ISSUES.c.repository == name, ISSUES.c.number == number)
+        .values(labels=tables.canonical(list(labels)))
+    )
+
+
 def _issue(row: Row[Any]) -> Issue:
     return Issue(
         repository=row.repository, number=row.number, title=row.title, body=row.body, author=row.author,
@@ -245,6 +259,17 @@ def has_number(connection: Connection, name: str, number: int) -> bool:
         if connection.execute(found).first() is not None:
             return True
     return False
+
+
+def require_number(connection: Connection, name: str, number: int) -> None:
+    """Raise ``errors.NotFound`` where neither an issue nor a pull request has that number."""
+    repository(connection, name)
+    if not has_number(connection, name, number):
+        raise errors.NotFound(
+            f"there is no issue or pull request {number} in {name}",
+            subject=str(number),
+            next_moves=("boatwright pr list", "boatwright issue list"),
+        )
 
 
 def _comment(row: Row[Any]) -> Comment:

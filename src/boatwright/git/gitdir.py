@@ -11,8 +11,9 @@ from datetime import datetime
 from pathlib import Path
 
 from boatwright import errors
-from boatwright.git import names
+from boatwright.git import names, signing
 from boatwright.git.run import Call, GitFailed, Ran, git
+from boatwright.git.signing import Signer
 
 ATTRIBUTES = "* -text -filter -ident -working-tree-encoding -eol !diff !merge\n"
 """In ``info/attributes``, which outranks every .gitattributes: bytes go in and come out as they are. Diff and
@@ -96,8 +97,9 @@ class Gitdir:
         return ran.out.decode().strip() or None
 
     def commit_tree(
-        self, tree: str, parents: Sequence[str], message: str, author: Author, when: datetime
-    ) -> str:
+        self, tree: str, parents: Sequence[str], message: str, author: Author, when: datetime,
+        sign: Signer | None = None,
+    ) -> str:  # fmt: skip
         """Write a commit. The same arguments give the same id, now and on any redo: ``when`` (aware) is both
         its dates."""
         if when.tzinfo is None:
@@ -109,7 +111,7 @@ class Gitdir:
         }
         body = message.replace("\x00", "").rstrip().encode("utf-8", "replace") + b"\n"
         options = [part for parent in parents for part in ("-p", names.oid(parent))]
-        return self.line(
+        plain = self.line(
             "commit-tree",
             *options,
             "-F",
@@ -117,6 +119,14 @@ class Gitdir:
             names.oid(tree),
             call=Call(stdin=body, environment=environment),
         )
+        return plain if sign is None else self._signed(plain, sign)
+
+    def _signed(self, plain: str, sign: Signer) -> str:
+        """The same commit with a signature in it."""
+        raw = self.run("cat-file", "commit", plain).out
+        header = "gpgsig" if len(plain) == 40 else "gpgsig-sha256"
+        commit = signing.signed(raw, sign(raw), header)
+        return self.line("hash-object", "-t", "commit", "-w", "--stdin", call=Call(stdin=commit))
 
     # --- refs ----------------------------------------------------------------------------------------------
 

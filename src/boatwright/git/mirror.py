@@ -3,7 +3,7 @@ one.
 
 The source is only ever fetched from and pushed to. Refs are ours alone, under ``refs/boatwright/``:
 ``base/<commit>`` pins a base and its history, ``work/<execution>`` is the last completed step,
-``deliverable/<execution>/<gate round>`` pins a judged commit.
+``deliverable/<execution>/<gate round>`` pins a judged commit, ``theirs/<execution>`` what others pushed to its branch.
 """
 
 from __future__ import annotations
@@ -57,6 +57,12 @@ OLD_SINS = [
 _TOLERANT = tuple(f"fetch.fsck.{sin}=ignore" for sin in OLD_SINS)
 
 
+GitLogin = Callable[[str], bytes]
+"""What git may say to an address: lines of ``git credential``, or nothing. Blocks."""
+AddressNow = Callable[[str], str]
+"""Where a source is fetched from now: it may have been renamed since it was written down. Blocks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a name means at the source: a commit (or a tag of one), and the full ref it came from ("" for an
@@ -71,19 +77,26 @@ class Found:
 
 
 class Mirror(Packs):
-    def __init__(self, path: Path, source: str | Path = "") -> None:
+    def __init__(
+        self, path: Path, source: str | Path = "", *,
+        login: GitLogin | None = None, now: AddressNow | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(path)
         self.source = str(source)
+        self._login, self._now = login, now
 
     @classmethod
-    def open(cls, state: StateDir, repository_id: str, source: str | Path = "") -> Mirror:
+    def open(
+        cls, state: StateDir, repository_id: str, source: str | Path = "", *,
+        login: GitLogin | None = None, now: AddressNow | None = None,
+    ) -> Mirror:  # fmt: skip
         """The mirror of that repository, made if absent; whole or not at all, however many open it at
         once."""
         if not naming.valid_repository_id(repository_id):
             raise errors.BadInput(
                 f"{repository_id[:80]!r} is not a repository id.", subject=repository_id[:80]
             )
-        mirror = cls(state.mirrors / f"{repository_id}.git", source)
+        mirror = cls(state.mirrors / f"{repository_id}.git", source, login=login, now=now)
         if mirror.path.exists():
             with contextlib.suppress(FileNotFoundError):  # a sweep took it away: it is made anew below
                 os.utime(used(mirror.path))  # a sweep leaves it to whoever is about to name it
@@ -98,7 +111,7 @@ class Mirror(Packs):
     def advertised(self, source: str | Path | None = None) -> dict[str, str]:
         """The refs of the source as it shows them; ``HEAD`` maps to the ref it points at where it names
         one."""
-        remote = Remote.of(self.source if source is None else source)
+        remote = self._remote() if source is None else Remote.of(source)
         with self._calling(remote, LOOK_SECONDS, "read") as call:
             out = self.run(
                 "ls-remote", "--symref", *remote.program("upload-pack"), "--", remote.address, call=call
@@ -119,7 +132,7 @@ class Mirror(Packs):
         oids = {name: oid for name, oid in refs.items() if names.OID.fullmatch(oid)}
         if not oids:
             raise errors.BadInput(
-                f"{Remote.of(self.source).shown} has no commit yet.", subject=self.source,
+                f"{self._remote().shown} has no commit yet.", subject=self.source,
                 next_moves=("make a first commit there",),
             )  # fmt: skip
         wanted = refs.get("HEAD", "HEAD") if ref == "HEAD" else ref
@@ -168,8 +181,22 @@ class Mirror(Packs):
         head = self.advertised().get("HEAD", "")
         return head.removeprefix("refs/heads/") if head.startswith("refs/heads/") else "main", commit
 
+    def take_branch(self, url: str | Path, branch: str, pin: str) -> str | None:
+        """Bring what a branch over there is at, with its history, to our ref ``pin``; says which commit that is.
+
+        The same fetch as of a base: checked, without tags, submodules or hooks.
+        """
+        remote = Remote.of(url)
+        what = f"+refs/heads/{names.branch(branch)}:{names.ref(pin)}"
+        with self.lock(), self._calling(remote, FETCH_SECONDS, "fetch") as call:
+            self.run(*_FETCH, *remote.program("upload-pack"), "--", remote.address, what, call=call)
+        return self.ref(pin)
+
+    def _remote(self) -> Remote:
+        return Remote.of(self.source if self._now is None else self._now(self.source))
+
     def _bring(self, oid: str, found: Found) -> None:
-        remote = Remote.of(self.source)
+        remote = self._remote()
         with self.lock(), self._calling(remote, FETCH_SECONDS, "fetch") as call:
             try:
                 self.run(
@@ -187,7 +214,7 @@ class Mirror(Packs):
 
     def _lengthen(self, short: str) -> str:
         """A whole id from the start of one: its history has to be here before git can tell."""
-        remote = Remote.of(self.source)
+        remote = self._remote()
         space = f"{names.ROOT}source/"
         with self.lock(), self._calling(remote, FETCH_SECONDS, "fetch") as call:
             self.run(
@@ -274,7 +301,7 @@ class Mirror(Packs):
     @contextlib.contextmanager
     def _calling(self, remote: Remote, seconds: float, verb: str) -> Iterator[Call]:
         """A call to a remote whose failure names the remote."""
-        with remote.call(self.scratch, timeout=seconds) as call:
+        with self._known(remote).call(self.scratch, timeout=seconds) as call:
             try:
                 yield replace(call, config=(*call.config, *_TOLERANT))
             except GitFailed as failed:
@@ -285,12 +312,18 @@ class Mirror(Packs):
                     next_moves=("check the address, the network and your access to it: git ls-remote",),
                 ) from failed
 
+    def _known(self, remote: Remote) -> Remote:
+        """The remote with what we may say there, where it is a URL and nobody wrote a login into it."""
+        if self._login is None or remote.secret or remote.protocol not in {"http", "https"}:
+            return remote
+        return replace(remote, secret=self._login(remote.address))
+
     def _no_such(self, ref: str, oids: dict[str, str]) -> errors.BadInput:
         shown = sorted(name.removeprefix("refs/heads/") for name in oids if name.startswith("refs/heads/"))[
             :5
         ]
         return errors.BadInput(
-            f"{Remote.of(self.source).shown} has no branch, tag or commit {ref!r}.", subject=ref,
+            f"{self._remote().shown} has no branch, tag or commit {ref!r}.", subject=ref,
             next_moves=tuple(f"--base {name}" for name in shown),
         )  # fmt: skip
 

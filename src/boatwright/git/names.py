@@ -52,6 +52,11 @@ def deliverable(execution: str, gate_round: int) -> str:
     return ref(f"{ROOT}deliverable/{execution}/{gate_round}")
 
 
+def theirs(execution: str) -> str:
+    """The newest commit of others on an execution's branch, as it was taken in."""
+    return ref(f"{ROOT}theirs/{execution}")
+
+
 def pushed(bottle: str, branch_: str = "") -> str:
     """What a bottle pushed through its gate, for a person to look at; without a branch: where all of it lies."""
     return ref(f"{ROOT}pushed/{bottle}/{branch(branch_)}") if branch_ else f"{ROOT}pushed/{bottle}/"

@@ -112,7 +112,7 @@ class Remote:
             settings.flush()
             yield Call(
                 environment={"GIT_CONFIG_GLOBAL": settings.name}, protocols=self.protocol, timeout=timeout,
-                config=_helper(fd), pass_fds=() if fd is None else (fd,),
+                config=_helper(fd, self.address), pass_fds=() if fd is None else (fd,),
             )  # fmt: skip
 
 
@@ -165,10 +165,14 @@ def _hidden(secret: bytes) -> Iterator[int | None]:
         os.close(fd)
 
 
-def _helper(fd: int | None) -> tuple[str, ...]:
+def _helper(fd: int | None, address: str) -> tuple[str, ...]:
+    """The one helper git may ask, and only for the scheme, host and port of ``address``: it follows redirects, and would
+    say the password wherever they lead.
+    """
     if fd is None:
         return ()
+    url = urlsplit(address)
     return (
         "credential.helper=",
-        f'credential.helper=!f() {{ test "$1" = get && cat /proc/self/fd/{fd}; }}; f',
+        f'credential.{url.scheme}://{url.netloc}.helper=!f() {{ test "$1" = get && cat /proc/self/fd/{fd}; }}; f',
     )

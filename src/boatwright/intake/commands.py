@@ -8,14 +8,21 @@ from contextlib import suppress
 
 from boatwright import errors
 from boatwright.config.ceiling import narrowed
-from boatwright.forge.protocol import Comment, PullRequest
-from boatwright.intake import request
+from boatwright.config.forges import ForgeSetting
+from boatwright.forge.protocol import Comment, PullRequest, ReviewComment
+from boatwright.intake import overtaken, request, their_checks, unreported
+from boatwright.rules import machines, orders, remarks
+from boatwright.rules.their_checks import listed
+from boatwright.stages import switching
 from boatwright.stages.house import House
 from boatwright.values.execution import ExecutionView
 from boatwright.values.state import FINISHED, State
 from boatwright.values.usage import Cap
 from boatwright.workflows.engine import Engine
 
+ORDER = "/boatwright"
+"""How an order in a comment begins."""
+REMOTE_SECONDS = 300.0
 EVERY = 1_000_000
 """How many executions a round looks at: all there are."""
 
@@ -34,7 +41,9 @@ async def comment(
 
 
 async def approve(house: House, engine: Engine, repository: str, number: int, *, sha: str, by: str) -> str:
-    """Accept changed tests for exactly the commit ``sha``; the gates run again with that. Returns the execution."""
+    """Accept changed tests, and what others pushed to closed paths, for exactly the commit ``sha``; the gates run again
+    with that. Returns the execution.
+    """
     pull = await house.forge.pull_request(repository, number)
     view = await _required(house, pull)
     if len(sha) < 7 or not pull.head.startswith(sha):
@@ -60,19 +69,29 @@ async def close(house: House, engine: Engine, repository: str, number: int, *, b
 async def merge(
     house: House, engine: Engine, repository: str, number: int, *, sha: str | None, unproven: bool, by: str
 ) -> PullRequest:
-    """Merge the head people saw. A head that is not ready needs ``unproven`` said out loud."""
+    """Merge the head people saw. One that is not ready, or that others pushed, needs ``unproven`` said out loud."""
     pull = await house.forge.pull_request(repository, number)
     if sha is not None and not pull.head.startswith(sha):
         raise errors.Conflict(f"pull request {number} is at {pull.head[:12]}, not at {sha}", subject=sha)
     if pull.draft and not unproven:
         raise errors.Refused(
-            f"pull request {number} is a draft: its head {pull.head[:12]} is not proven",
+            f"pull request {number} is a draft: {await _why_draft(house, pull)}",
             subject=str(number),
             next_moves=(f"see why: boatwright pr show {number}", f"boatwright pr merge {number} --unproven"),
         )
+    if not unproven:
+        view = await _of_pull_request(house, repository, number)
+        await overtaken.refuse_unproven(house, view, pull)
     merged = await house.forge.merge_pull_request(repository, number, head=pull.head)
     await reconcile_one(house, engine, merged, by=by)
     return merged
+
+
+async def _why_draft(house: House, pull: PullRequest) -> str:
+    view = await _of_pull_request(house, pull.repository, pull.number)
+    if view is not None and view.waits_for and view.head == pull.head:
+        return f"its head {pull.head[:12]} waits for the checks {listed(view.waits_for)}"
+    return f"its head {pull.head[:12]} is not proven"
 
 
 async def reconcile_one(house: House, engine: Engine, pull: PullRequest, *, by: str) -> bool:
@@ -87,35 +106,104 @@ async def reconcile_one(house: House, engine: Engine, pull: PullRequest, *, by: 
     return await _put(engine, view.id, kind, f"{kind}:{pull.number}", by, payload)
 
 
-async def reconcile(house: House, engine: Engine) -> int:
-    """The sweep: pull requests that were closed or merged while nobody could take the word."""
+class Pace:
+    """How often an execution whose people are on a server is asked about: a forge counts our calls."""
+
+    def __init__(self, every: float = REMOTE_SECONDS) -> None:
+        self._every = every
+        self._asked: dict[str, float] = {}
+        self.settled = their_checks.Settled()
+
+    def due(self, house: House, view: ExecutionView) -> bool:
+        """Whether to ask now. Blocks for a look at the register; what is on the local forge is always due."""
+        if not house.forge.is_remote(view.repository):
+            return True
+        now = house.clock.monotonic()
+        if now - self._asked.get(view.id, -self._every) < self._every:
+            return False
+        self._asked[view.id] = now
+        return True
+
+
+async def reconcile(house: House, engine: Engine, pace: Pace | None = None) -> int:
+    """The sweep: pull requests that were closed or merged while nobody could take the word, branches that others moved,
+    checks of theirs that ended or that nobody sets. ``pace`` says which are due.
+    """
     told = 0
-    delivered = await asyncio.to_thread(
-        house.ledger.executions.list, states=(State.DELIVERED, State.PARKED), limit=EVERY
-    )
+    delivered = await asyncio.to_thread(house.ledger.executions.list, states=overtaken.RESTING, limit=EVERY)
     for view in delivered:
-        if view.pull_request is not None:
+        if view.pull_request is not None and (pace is None or await asyncio.to_thread(pace.due, house, view)):
             with suppress(errors.BoatwrightError):  # one repository that is away does not end the round
                 pull = await house.forge.pull_request(view.repository, view.pull_request)
                 told += await reconcile_one(house, engine, pull, by="forge") or await hear(
                     house, engine, view
                 )
+                await overtaken.notice(house, engine, view, pull)
+                told += await their_checks.patrol(house, engine, view, pull, pace.settled if pace else None)
+                await unreported.tell(house, engine, view, pull)
     return told
 
 
 async def hear(house: House, engine: Engine, view: ExecutionView) -> int:
-    """Comments of people nobody told the execution of (a kill between the two rows); known ones are known by key."""
+    """Comments of people nobody told the execution of (a kill between the two rows); known ones are known by key.
+
+    What we said ourselves, what bots say, and what people without write permission say, is never heard; orders
+    (``/boatwright …``) are for whoever takes orders. A remark on a line comes with its place.
+    """
     if view.pull_request is None:
         return 0
+    repository, number = view.repository, view.pull_request
+    place = await asyncio.to_thread(house.ledger.repositories.place, repository)
+    kind = place.kind if place is not None else "local"
+    said = await _said(house, repository, number, kind=kind)
+    if place is not None:  # there the hearing obeys what calls us
+        said = [each for each in said if not orders.is_command(each[2])]
+    heard = await _who_is_heard(house, repository, _people(house, kind, {who for _, who, _ in said}))
     new = 0
-    for said in await house.forge.comments(view.repository, view.pull_request):
-        if not said.marker:
-            key = f"comment:{view.repository}:{said.id}"
-            new += await _put(engine, view.id, "comment", key, said.author, {"text": said.body})
+    for key, author, text in said:
+        if author in heard:
+            new += await _put(
+                engine, view.id, "comment", f"comment:{repository}:{key}", author, {"text": text}
+            )
     return new
 
 
-async def cancel(house: House, engine: Engine, execution: str, *, reason: str, by: str) -> bool:
+async def _said(house: House, repository: str, number: int, *, kind: str) -> list[tuple[str, str, str]]:
+    """(name, author, words) of what was said at a pull request, without what bears our mark."""
+    said = [
+        (remarks.name(kind, comment.id, on_line=False), comment.author, comment.body)
+        for comment in await house.forge.comments(repository, number)
+        if not comment.marker
+    ]
+    on_lines = await house.forge.review_comments(repository, number)
+    return said + [
+        (remarks.name(kind, remark.id, on_line=True), remark.author, _placed(remark)) for remark in on_lines
+    ]
+
+
+def _people(house: House, kind: str, authors: set[str]) -> set[str]:
+    """Those that are no bots: the loop guard, as deliveries have it."""
+    setting = house.settings.forges.get(kind) or ForgeSetting()
+    return {who for who in authors if not machines.is_machine(kind, who, setting.bots)}
+
+
+def _placed(remark: ReviewComment) -> str:
+    """The words after the place they are about, as the agent reads them."""
+    if remark.body.lstrip().lower().startswith(ORDER):
+        return remark.body
+    place = remark.path if remark.line is None else f"{remark.path}:{remark.line}"
+    return f"About {place}:\n{remark.body}"
+
+
+async def _who_is_heard(house: House, repository: str, authors: set[str]) -> set[str]:
+    others = authors - {await house.forge.me(repository)} if authors else authors
+    return {who for who in others if (await house.forge.permission(repository, who)).may_write}
+
+
+async def cancel(
+    house: House, engine: Engine, execution: str, *, reason: str, by: str, key: str = ""
+) -> bool:
+    """``key`` tells the same wish from another; without one every call is a wish of its own."""
     view = await house.view(execution)
     waiting = await asyncio.to_thread(lambda: engine.turns.live(execution) or engine.inbox.waking(execution))
     if view.state in FINISHED and not waiting:
@@ -124,10 +212,14 @@ async def cancel(house: House, engine: Engine, execution: str, *, reason: str, b
             subject=execution,
             next_moves=(f"boatwright show {execution}",),
         )
-    return await _put(engine, execution, "cancel", f"cancel:{house.ids.token()}", by, {"reason": reason})
+    return await _put(
+        engine, execution, "cancel", key or f"cancel:{house.ids.token()}", by, {"reason": reason}
+    )
 
 
-async def resume(house: House, engine: Engine, execution: str, *, by: str, private: bool = False) -> bool:
+async def resume(
+    house: House, engine: Engine, execution: str, *, by: str, private: bool = False, key: str = ""
+) -> bool:
     """Go on from the last completed step of a parked or interrupted execution."""
     view = await house.view(execution)
     if view.state in FINISHED:
@@ -136,12 +228,20 @@ async def resume(house: House, engine: Engine, execution: str, *, by: str, priva
             subject=execution,
             next_moves=_AFTER if view.state is State.COMPLETED else (f"boatwright retry {execution}",),
         )
+    await switching.refuse(house, view.repository)
     await asyncio.to_thread(request.set_host_cap, house)
-    return await _put(engine, execution, "resume", f"resume:{house.ids.token()}", by, {}, private=private)
+    key = key or f"resume:{house.ids.token()}"
+    return await _put(engine, execution, "resume", key, by, {}, private=private)
+
+
+async def go_on(house: House, engine: Engine, view: ExecutionView, *, key: str, by: str) -> bool:
+    """The same by itself, without a person: once for each ``key``, whoever notices."""
+    await asyncio.to_thread(request.set_host_cap, house)
+    return await _put(engine, view.id, "resume", key, by, {})
 
 
 async def retry(
-    house: House, engine: Engine, execution: str, *, stage: str, by: str, private: bool = False
+    house: House, engine: Engine, execution: str, *, stage: str, by: str, private: bool = False, key: str = ""
 ) -> bool:
     """Do a stage and what follows it afresh; the work saved so far stays."""
     view = await house.view(execution)
@@ -149,16 +249,20 @@ async def retry(
         raise errors.Conflict(
             f"{execution} is completed: its pull request is merged", subject=execution, next_moves=_AFTER
         )
+    await switching.refuse(house, view.repository)
     await asyncio.to_thread(request.set_host_cap, house)
     payload = {"from": stage}
-    return await _put(engine, execution, "retry", f"retry:{house.ids.token()}", by, payload, private=private)
+    key = key or f"retry:{house.ids.token()}"
+    return await _put(engine, execution, "retry", key, by, payload, private=private)
 
 
 _AFTER = ("ask for more with a new run: boatwright run",)
 """What is left to do with an execution whose pull request is merged."""
 
 
-async def raise_budget(house: House, engine: Engine, execution: str, *, budget: Cap, by: str) -> Cap:
+async def raise_budget(
+    house: House, engine: Engine, execution: str, *, budget: Cap, by: str, key: str = ""
+) -> Cap:
     """Set the execution's cap anew, within the host's ceiling. The run goes on when it is resumed.
 
     What ``budget`` does not speak of, dollars or tokens, stays as it was.
@@ -183,7 +287,7 @@ async def raise_budget(house: House, engine: Engine, execution: str, *, budget: 
         engine.note,
         execution,
         "raise",
-        f"raise:{house.ids.token()}",
+        key or f"raise:{house.ids.token()}",
         by,
         {"budget": budget.model_dump(mode="json")},
     )

@@ -7,19 +7,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from boatwright import errors
-from boatwright.intake import commands
+from boatwright.intake import commands, returning, rounds
+from boatwright.intake.commands import Pace
+from boatwright.intake.missed import Sweep
 from boatwright.stages import metering, solo_cut
 from boatwright.stages.house import House
 from boatwright.values.state import FINISHED, State
 from boatwright.workflows.engine import Engine
-from boatwright.workflows.engine.durable import report
 
 EVERY_SECONDS = 30.0
 
 
-async def once(house: House, engine: Engine) -> int:
-    """One round: pull requests closed or merged meanwhile, usage rows not imported yet. Returns what was new."""
-    new = await commands.reconcile(house, engine)
+async def once(house: House, engine: Engine, pace: Pace | None = None, sweep: Sweep | None = None) -> int:
+    """One round: pull requests closed or merged meanwhile, work whose forge is back, usage rows not imported yet. Returns
+    what was new. With ``pace``, servers are left alone in most rounds; with ``sweep``, missed webhooks are asked for.
+    """
+    new = await commands.reconcile(house, engine, pace)
+    new += await returning.once(house, engine)
+    new += await sweep.once(house) if sweep is not None else 0
     live = [state for state in State if state not in FINISHED]
     for view in await asyncio.to_thread(house.ledger.executions.list, states=live, limit=commands.EVERY):
         with suppress(errors.BoatwrightError):  # its row is in dispute; the others are not
@@ -42,11 +47,7 @@ async def walking(house: House, engine: Engine, *, every: float = EVERY_SECONDS)
 
 
 async def _walk(house: House, engine: Engine, every: float) -> None:
+    pace, sweep = Pace(), Sweep()
     while True:
-        try:
-            await once(house, engine)
-        except errors.BoatwrightError as error:  # the store is away: the next round sees it again
-            report(f"patrol: {error}")
-        except Exception as bug:  # noqa: BLE001  the edge of a task: the next round may succeed
-            report("the patrol broke", bug)
+        await rounds.outlived(once(house, engine, pace, sweep), "the patrol")
         await asyncio.sleep(every)

@@ -41,7 +41,7 @@ def of(house: House, named: str) -> tuple[Path | None, tuple[Pushed, ...]]:
 def _place(house: House, named: str) -> tuple[Mirror | None, str]:
     if not named.startswith("ex-"):
         record = Records(house.state, house.clock).get(named)
-        mirror = Mirror.open(house.state, record.repository, record.source) if record.source else None
+        mirror = house.mirror_of(record.repository, record.source) if record.source else None
         return mirror, record.slug
     view = house.ledger.executions.find(named.removesuffix("-agent"))
     return house.mirror(view), bottles.slug_of(view.id)

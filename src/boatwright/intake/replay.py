@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from boatwright import errors
 from boatwright.egress import tape
 from boatwright.egress.tape import Tape
-from boatwright.git.mirror import Mirror
 from boatwright.intake import commands, request
 from boatwright.rules import replaying
 from boatwright.rules.replaying import Asked
+from boatwright.stages import switching
 from boatwright.stages.house import House
 from boatwright.values.event import Event
 from boatwright.values.events import (
@@ -55,9 +55,10 @@ async def start(house: House, engine: Engine, recorded: str, *, base: str | None
             subject=recorded,
             next_moves=(f"boatwright replay {asked.replays}",),
         )
+    await switching.refuse(house, asked.repository)
     ref, commit = asked.base_ref, asked.base_commit
     if base is not None:
-        mirror = await asyncio.to_thread(Mirror.open, house.state, asked.repository, asked.source)
+        mirror = await asyncio.to_thread(house.mirror_of, asked.repository, asked.source)
         ref, commit = await asyncio.to_thread(mirror.fetch_base, base)
     again = asked.model_copy(
         update={

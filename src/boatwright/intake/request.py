@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from boatwright import errors
@@ -16,12 +17,14 @@ from boatwright.git import worktree
 from boatwright.git.mirror import Mirror
 from boatwright.git.remote import Remote
 from boatwright.intake import logins
-from boatwright.rules import naming
-from boatwright.stages import ground, keys, scripted, working
+from boatwright.rules import forge_calls, keyed, naming
+from boatwright.rules.keyed import Key
+from boatwright.stages import ground, keys, scripted, switching, working
 from boatwright.stages.house import House
 from boatwright.stages.logins import of_program
 from boatwright.values.events import FeatureRequested
 from boatwright.values.models import Models
+from boatwright.values.register import EVERYTHING
 from boatwright.values.usage import Cap, ModelRef
 from boatwright.workflows.engine import Engine
 
@@ -52,6 +55,10 @@ class Ask:
     only_plan: bool = False
     record: bool = False
     by: str = "local"
+    key: str | None = None
+    """The sender's own name for this request: sent twice under it, it is one execution. None: each time a new one."""
+    words: tuple[str, str] | None = None
+    """Title and body of the issue as they were when somebody asked; None: as the forge has them now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,8 @@ class Accepted:
     execution: str
     request: FeatureRequested
     notices: tuple[str, ...]
+    new: bool = True
+    """False: this was asked for before, under the same key."""
 
 
 async def look(house: House, ask: Ask) -> tuple[FeatureRequested, tuple[str, ...]]:
@@ -114,26 +123,55 @@ def _typed(effective: Effective, name: str) -> str | None:
     return getattr(effective, name) if effective.sources[name] in {FLAG, ENVIRONMENT} else None
 
 
-async def accept(house: House, engine: Engine, ask: Ask, *, private: bool) -> Accepted:
+async def accept(house: House, engine: Engine, ask: Ask, *, private: bool, execution: str = "") -> Accepted:
     """Write the request down and start its first turn. Two at once on one issue: the second gets a Conflict.
 
-    ``private`` keeps the turn for this process (a foreground run); a worker takes over if it dies.
+    ``private`` keeps the turn for this process (a foreground run); a worker takes over if it dies. ``execution`` is an id
+    drawn before: written down under it twice, a request is written once. ``errors.Refused`` where the repository, or
+    everything, is switched off, ``errors.KeyTaken`` where its key was sent with another request.
     """
+    key = _key(ask)
+    if key is not None and (found := await _before(house, engine, key, private=private)):
+        return found
+    await switching.refuse(house, EVERYTHING)
     request, notices = await look(house, ask)
-    execution = house.ids.execution_id()
+    await switching.refuse(house, request.repository)
+    execution = execution or house.ids.execution_id()
     await house.forge.add_repository(
         request.repository, source=request.source, default_branch=request.base_ref
     )
     await asyncio.to_thread(set_caps, house, execution, request.budget)
-    await asyncio.to_thread(engine.request, execution, request, private=private)
-    return Accepted(execution=execution, request=request, notices=notices)
+    asked = await asyncio.to_thread(engine.request, execution, request, private=private, key=key)
+    if asked != execution:  # somebody else's was first, under the same key: this one never was
+        await asyncio.to_thread(house.wire.budgets().set_cap, "execution", execution, None)
+    return Accepted(execution=asked, request=request, notices=notices, new=asked == execution)
+
+
+def _key(ask: Ask) -> Key | None:
+    """What was asked, whoever asks; a path is the repository it leads to, from wherever on this host."""
+    if ask.key is None:
+        return None
+    asked = {name: part for name, part in asdict(ask).items() if name not in {"by", "key"}}
+    return keyed.key(ask.key, {**asked, "repository": resolve_source(ask.repository)})
+
+
+async def _before(house: House, engine: Engine, key: Key, *, private: bool) -> Accepted | None:
+    """What was asked for before is answered without a look at settings, policy or forge; None: nothing was."""
+    execution = await asyncio.to_thread(house.ledger.request_keys.find, key)
+    if execution is None:
+        return None
+    # Whoever asked may have been killed before that.
+    await asyncio.to_thread(engine.start_turn, execution, private=private)
+    first = await asyncio.to_thread(house.ledger.events.newest, execution, (FeatureRequested.type,))
+    assert first is not None and isinstance(first.payload, FeatureRequested)
+    return Accepted(execution=execution, request=first.payload, notices=(), new=False)
 
 
 async def open_repository(house: House, named: str) -> tuple[str, Mirror]:
     """The repository id of a path or URL, and its mirror."""
     source = resolve_source(named)
     repository = naming.repository_id(source)
-    return repository, await asyncio.to_thread(Mirror.open, house.state, repository, source)
+    return repository, await asyncio.to_thread(house.mirror_of, repository, source)
 
 
 async def register(house: House, named: str) -> str:
@@ -151,7 +189,7 @@ def resolve_source(text: str) -> str:
         return text
     if text.startswith("git@"):
         return text
-    path = Path(text).expanduser().absolute()
+    path = _absolute(text)
     if not path.is_dir():
         raise errors.BadInput(
             f"there is no repository at {path}",
@@ -159,6 +197,14 @@ def resolve_source(text: str) -> str:
             next_moves=("name a directory or a URL: --repo PATH",),
         )
     return Remote.of(path).address
+
+
+def _absolute(text: str) -> Path:
+    """A path as it was typed; ``~nobody`` stays as it is, and is not there."""
+    path = Path(text)
+    with suppress(RuntimeError):
+        path = path.expanduser()
+    return path.absolute()
 
 
 def _refuse_secret(url: str) -> None:
@@ -216,7 +262,7 @@ def _none_of(variables: list[str]) -> str:
 
 
 def _existing(name: str) -> Path:
-    path = Path(name).expanduser().absolute()
+    path = _absolute(name)
     if not path.is_file():
         raise errors.BadInput(
             f"there is no scripted model at {path}",
@@ -227,10 +273,13 @@ def _existing(name: str) -> Path:
 
 
 async def _words(house: House, repository: str, ask: Ask) -> tuple[str, str]:
+    if ask.words is not None:
+        title, body = ask.words
+        return title[:TITLE_CAP], forge_calls.without(body)[:BODY_CAP]
     if ask.issue is not None:
         issue = await house.forge.issue(repository, ask.issue)
-        return issue.title[:TITLE_CAP], issue.body[:BODY_CAP]
-    text = (ask.text or "").strip()
+        return issue.title[:TITLE_CAP], forge_calls.without(issue.body)[:BODY_CAP]
+    text = (ask.text or "").encode("utf-8", "replace").decode().strip()
     if not text:
         raise errors.BadInput("the text is empty: say what should change", next_moves=('--text "…"',))
     return text.splitlines()[0][:TITLE_CAP], text[:BODY_CAP]

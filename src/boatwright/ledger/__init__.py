@@ -12,10 +12,17 @@ from boatwright.config.paths import StateDir
 from boatwright.ledger.artifacts import ArtifactStore
 from boatwright.ledger.asks import Asks
 from boatwright.ledger.database import Database
+from boatwright.ledger.deliveries import Deliveries
 from boatwright.ledger.events import EventLog
 from boatwright.ledger.executions import Executions
+from boatwright.ledger.notices import Notices
+from boatwright.ledger.repositories import Repositories
+from boatwright.ledger.request_keys import RequestKeys
 from boatwright.ledger.signatures import HeadSigner
+from boatwright.ledger.switches import Switches
+from boatwright.ledger.tokens import Tokens
 from boatwright.ledger.verification import VerifyReport
+from boatwright.ledger.watched import Watched
 from boatwright.values.clock import Clock, Ids
 
 
@@ -29,6 +36,13 @@ class Ledger:
     artifacts: ArtifactStore
     signer: HeadSigner
     asks: Asks
+    tokens: Tokens
+    switches: Switches
+    repositories: Repositories
+    deliveries: Deliveries
+    watched: Watched
+    notices: Notices
+    request_keys: RequestKeys
 
     @classmethod
     def open(cls, state: StateDir, *, clock: Clock, ids: Ids, producer: str, tenant: str = "local") -> Self:
@@ -44,6 +58,13 @@ class Ledger:
             ArtifactStore(state.artifacts),
             HeadSigner(database, state.root, clock),
             Asks(database, clock=clock, ids=ids),
+            Tokens(database, clock=clock, ids=ids),
+            Switches(database, clock),
+            Repositories(database, clock),
+            Deliveries(database, clock),
+            Watched(database),
+            Notices(database, clock),
+            RequestKeys(database, clock),
         )
 
     def verify(self, stream: str | None = None) -> VerifyReport:

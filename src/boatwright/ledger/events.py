@@ -155,11 +155,23 @@ class EventLog:
             found = reader.execute(query.order_by(events.c.position).limit(limit)).mappings().all()
         return [rows.to_event(row) for row in found]
 
+    def newest(self, stream: str, types: Sequence[str]) -> Event | None:
+        """The last event of a stream that is of one of ``types``."""
+        query = select(events).where(events.c.stream == stream, events.c.type.in_(list(types)))
+        with self._database.read() as reader:
+            found = reader.execute(query.order_by(events.c.sequence.desc()).limit(1)).mappings().first()
+        return rows.to_event(found) if found is not None else None
+
     def head(self, stream: str, *, connection: Connection | None = None) -> int:
         """The last sequence of a stream; 0 when it has no event."""
         query = select(stream_heads.c.sequence).where(stream_heads.c.stream == stream)
         with self._reading(connection) as reader:
             return int(reader.execute(query).scalar_one_or_none() or 0)
+
+    def position(self) -> int:
+        """The position of the newest event of all; 0 before the first."""
+        with self._database.read() as reader:
+            return int(reader.execute(select(ledger_head.c.position)).scalar_one())
 
     def verify(self, stream: str | None = None, *, signed: Sequence[SignedHead] = ()) -> VerifyReport:
         """Recompute every hash and count every number; each changed, missing or reordered row is named.

@@ -5,9 +5,10 @@ transaction.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, false, func, insert, select, update
+from sqlalchemy import Connection, Select, and_, delete, false, func, insert, or_, select, update
 
 from boatwright import errors
 from boatwright.ledger import rows
@@ -63,18 +64,64 @@ class Executions:
         self, *, repository: str | None = None, states: Collection[State] | None = None, limit: int = 100
     ) -> Views:
         """Newest first."""
-        query = select(executions.c.view)
-        if repository is not None:
-            query = query.where(executions.c.repository == repository)
-        if states is not None:
-            query = query.where(executions.c.state.in_([str(state) for state in states]))
+        query = _filtered(repository, states)
         return self._views(query.order_by(executions.c.created.desc(), executions.c.id.desc()).limit(limit))
+
+    def page(
+        self,
+        *,
+        repository: str | None = None,
+        states: Collection[State] | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Views:
+        """Newest first, from behind the execution ``after`` on: what is begun meanwhile shifts no page.
+
+        ``errors.NotFound`` where ``after`` is no execution.
+        """
+        query = _filtered(repository, states)
+        if after is not None:
+            begun = to_text(self.required(after).created)
+            same = and_(executions.c.created == begun, executions.c.id < after)
+            query = query.where(or_(executions.c.created < begun, same))
+        return self._views(query.order_by(executions.c.created.desc(), executions.c.id.desc()).limit(limit))
+
+    def lately(self, since: datetime, *, repository: str | None = None) -> Views:
+        """Newest first: what has changed since then, and what was not over before."""
+        changed = executions.c.updated >= to_text(since)
+        query = _filtered(repository, None).where(or_(changed, executions.c.finished == false()))
+        return self._views(query.order_by(executions.c.created.desc(), executions.c.id.desc()))
+
+    def required(self, execution: str) -> ExecutionView:
+        """The execution of exactly that id. ``errors.NotFound``."""
+        found = self.get(execution)
+        if found is None:
+            raise errors.NotFound(
+                f"there is no execution {execution[:40]!r}",
+                subject=execution[:40],
+                next_moves=("boatwright status",),
+            )
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """How many executions there are, by state."""
+        query = select(executions.c.state, func.count()).group_by(executions.c.state)
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def live_for_issue(self, repository: str, issue: int) -> ExecutionView | None:
         """The unfinished execution of an issue; there is never more than one."""
         with self._database.read() as connection:
             found = connection.execute(_live(repository, issue)).scalar_one_or_none()
             return load(connection, found) if found is not None else None
+
+    def for_issue(self, repository: str, issue: int) -> ExecutionView | None:
+        """The newest execution of an issue, finished or not."""
+        return next(iter(self._views(_of_issue(repository, issue).limit(1))), None)
+
+    def of_issue(self, repository: str, issue: int) -> tuple[ExecutionView, ...]:
+        """All executions of an issue, the newest first."""
+        return tuple(self._views(_of_issue(repository, issue)))
 
     def by_pull_request(self, repository: str, number: int) -> ExecutionView | None:
         """The execution that opened a pull request: the newest one, should a number ever be there twice."""
@@ -140,6 +187,15 @@ def store(connection: Connection, view: ExecutionView | None, before: ExecutionV
         connection.execute(update(executions).where(executions.c.id == view.id).values(**_row(view)))
 
 
+def _filtered(repository: str | None, states: Collection[State] | None) -> Select[Any]:
+    query = select(executions.c.view)
+    if repository is not None:
+        query = query.where(executions.c.repository == repository)
+    if states is not None:
+        query = query.where(executions.c.state.in_([str(state) for state in states]))
+    return query
+
+
 def _row(view: ExecutionView) -> dict[str, Any]:
     return {
         "id": view.id,
@@ -154,6 +210,13 @@ def _row(view: ExecutionView) -> dict[str, Any]:
         "created": to_text(view.created),
         "updated": to_text(view.updated),
     }
+
+
+def _of_issue(repository: str, issue: int) -> Select[Any]:
+    query = select(executions.c.view).where(
+        executions.c.repository == repository, executions.c.issue == issue
+    )
+    return query.order_by(executions.c.created.desc(), executions.c.id.desc())
 
 
 def _live(repository: str, issue: int) -> Select[Any]:

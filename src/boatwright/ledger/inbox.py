@@ -66,6 +66,10 @@ class Inbox:
         with self._writing(connection) as writer:
             return writer.execute(stored).first() is not None
 
+    def has(self, execution: str, sender_key: str) -> bool:
+        """Whether this message was stored before, taken or not."""
+        return bool(self._rows(execution, inbox.c.sender_key == sender_key, None))
+
     def waiting(self, execution: str, *, connection: Connection | None = None) -> list[Command]:
         """Rows no turn has taken, oldest first."""
         return self._rows(execution, inbox.c.taken_turn.is_(None), connection)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -29,7 +30,7 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-REVISIONS = {"ledger": "0002"}
+REVISIONS = {"ledger": "0006"}
 """The Alembic revision this release's tables stand at."""
 
 _Counter = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only an INTEGER primary key
@@ -261,6 +262,120 @@ operators = Table(
     Column("beat", Text, nullable=False),
 )
 """Who watches, and when they last said so."""
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("hash", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("created", Text, nullable=False),
+    Column("revoked", Text),
+    Column("used", Text),
+    UniqueConstraint("hash", name="api_tokens_hash"),
+)
+"""Who may call the API: the SHA-256 of each token, never the token."""
+
+switches = Table(
+    "switches",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("off", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Text, nullable=False),
+)
+"""What is switched off: ``*``, or a repository by its id. A scope nobody ever switched has no row, and is on."""
+
+repositories = Table(
+    "repositories",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("forge", Text, nullable=False),
+    Column("base_url", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("added", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+)
+"""Which repositories are served, and where people talk about each. ``previous`` are paths it had before a rename."""
+_served = and_(repositories.c.active, repositories.c.path != "")
+Index(
+    "repositories_one_per_place",
+    repositories.c.forge,
+    repositories.c.base_url,
+    repositories.c.path,
+    unique=True,
+    sqlite_where=_served,
+    postgresql_where=_served,
+)
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _Counter, primary_key=True, autoincrement=True),
+    Column("forge", Text, nullable=False),
+    Column("hook", Text, nullable=False),
+    Column("delivery", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("signer", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("body", LargeBinary),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_try", Text),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("received", Text, nullable=False),
+    Column("finished", Text),
+    UniqueConstraint("delivery", "forge", "hook", name="deliveries_key"),
+    sqlite_autoincrement=True,
+)
+"""What forges sent, with the original bytes until retention drops those of what is processed."""
+Index("deliveries_state", deliveries.c.state, deliveries.c.id)
+
+watched_issues = Table(
+    "watched_issues",
+    metadata,
+    Column("repository", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("labels", Text, nullable=False),
+    Column("assignees", Text, nullable=False),
+    Column("changed", Text, nullable=False),
+    Column("asked", Text, nullable=False),
+    Column("execution", Text, nullable=False),
+    Column("delivery", Text, nullable=False),
+)
+"""What was last heard of an issue, and the execution that its newest request was given."""
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("execution", Text, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("channel", Text, primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_try", Text),
+    Column("error", Text, nullable=False),
+    Column("created", Text, nullable=False),
+    Column("finished", Text),
+)
+"""What people outside are told, by the event it is of and the way it goes; ``document`` is empty once it has arrived."""
+Index("notices_state", notices.c.state, notices.c.created)
+
+read_marks = Table(  # up to which position somebody has read the events
+    "read_marks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
 
 
 def version_table(which: str) -> str:

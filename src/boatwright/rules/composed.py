@@ -157,6 +157,8 @@ def _what(held: Effective) -> Iterator[tuple[str, str]]:
     yield "limits.disk", _mib(held.limits.disk_bytes)
     yield "limits.output", _mib(held.limits.output_bytes)
     yield "limits.hard", "yes" if held.hard_limits else "no"
+    yield "forge_calls", held.forge_calls
+    yield "silence", f"{held.silence:g} seconds"
     yield "backend", held.backend
     yield "environment", str(held.environment)
     yield "system_packages", ", ".join(held.packages) or "—"

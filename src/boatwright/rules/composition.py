@@ -26,6 +26,7 @@ from boatwright.rules.composed import (
     Scoped,
     origin_of,
 )
+from boatwright.values.calls import ForgeCalls
 
 PROVIDER = "builtin"
 """Who works for an agent manifest that names no provider."""
@@ -142,6 +143,8 @@ def _asked(
     """What the manifests ask for together; ``origins`` learns where each of it is written."""
     if agent and agent.head.model:
         origins["model"] = agent.origin("model")
+    if agent and agent.head.forge_calls is not ForgeCalls.NONE:
+        origins["forge_calls"] = agent.origin("forge_calls")
     for bottle in lineage:
         if bottle.head.setup:
             origins["setup_command"] = bottle.origin("setup")
@@ -164,6 +167,7 @@ def _asked(
             if bottle.head.shutdown is not None
         ),
         backend=next((each.head.backend for each in reversed(lineage) if each.head.backend), None),
+        forge_calls=agent.head.forge_calls if agent else ForgeCalls.NONE,
         places={key: str(origin) for key, origin in origins.items()},
     )
 

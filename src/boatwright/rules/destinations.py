@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 TLS_PORT = 443
 
@@ -31,6 +32,7 @@ class Decision:
     instead: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=4_096)
 def canonical(host: str) -> str | None:
     """The host as it is compared: lower case, without a final dot; None when it is no host name or
     address.

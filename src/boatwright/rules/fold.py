@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from boatwright.rules.transitions import APART
 from boatwright.values import events
 from boatwright.values.event import Event
 from boatwright.values.execution import ExecutionView
@@ -19,13 +20,16 @@ _AT_WORK: Changes = {"parked_code": None, "reason": None, "next_moves": (), "res
 _folds: dict[type[events.Payload], Callable[[ExecutionView, Any], Changes]] = {}
 
 
-def fold(view: ExecutionView | None, event: Event) -> ExecutionView:
+def fold(view: ExecutionView | None, event: Event) -> ExecutionView | None:
     """``view`` after ``event``. Whether the event is legal there is for ``rules.transitions`` to say.
 
-    ``ValueError`` when the first event of a stream is not ``feature.requested``.
+    None for what is written apart from executions. ``ValueError`` when the first event of a stream is neither that nor
+    ``feature.requested``.
     """
     payload = event.payload
     if view is None:
+        if event.type in APART:
+            return None
         if not isinstance(payload, events.FeatureRequested):
             raise ValueError(f"{event.stream} begins with {event.type}, not with feature.requested")
         return _requested(payload, event)
@@ -147,6 +151,11 @@ def _(view: ExecutionView, payload: events.BranchPushed) -> Changes:
     return {"stage": "deliver", "branch": payload.branch}
 
 
+@_on(events.PushMergedIn)
+def _(view: ExecutionView, payload: events.PushMergedIn) -> Changes:
+    return {"base_commit": payload.base, "work_commit": payload.commit}
+
+
 @_on(events.PullRequestOpened)
 def _(view: ExecutionView, payload: events.PullRequestOpened) -> Changes:
     return {"pull_request": payload.number, "branch": payload.branch}
@@ -158,6 +167,8 @@ def _(view: ExecutionView, payload: events.PullRequestUpdated) -> Changes:
     changes: Changes = {"pull_request": payload.number}
     if payload.head == view.head:
         changes["ready"] = not payload.draft
+        if not payload.draft:
+            changes["waits_for"] = ()
     return changes
 
 
@@ -170,7 +181,13 @@ def _(view: ExecutionView, payload: events.FeatureDelivered) -> Changes:
         "head": payload.commit,
         "ready": payload.ready,
         "word": payload.word,
+        "waits_for": payload.waits_for,
     }
+
+
+@_on(events.ChecksFailed)
+def _(view: ExecutionView, payload: events.ChecksFailed) -> Changes:
+    return {"checks_failed": payload.commit}
 
 
 @_on(events.BudgetRaised)

@@ -38,6 +38,11 @@ def branch(issue: int | None, title: str, execution: str) -> str:
     return f"{_PREFIX}text-{tail}-{slug(title)}"
 
 
+def is_branch(name: str) -> bool:
+    """Whether a branch of that name may be one of ours."""
+    return name.startswith(_PREFIX)
+
+
 def repository_id(source: str) -> str:
     """One readable, stable name for a repository, safe as a file name: ``name-<8 hex>``.
 

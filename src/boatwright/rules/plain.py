@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&])")
+_ENTITY = re.compile(r"&(?=#?[A-Za-z0-9]{1,32};)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _MENTION = re.compile(r"@(?=[A-Za-z0-9])")
 _REFERENCE = re.compile(r"(?i)\b((?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)\s+)(?=#\d)")
 _MARKER = re.compile(r"\[(?=\s*boatwright round)", re.IGNORECASE)
+_CLOSING = re.compile(
+    r"(?i)\b(clos(?:e[sd]?|ing)|fix(?:e[sd]|ing)?|resolv(?:e[sd]?|ing)|implement(?:s|ed|ing)?)"
+    r"(?=[\s:][\s\S]{0,300}?(?:#\d|![0-9]|/issues/|/work_items/|[A-Za-z]-\d))"
+)
+_SLASH = re.compile(r"(?m)^([ \t>]*)/(?=[A-Za-z])")
 _INVISIBLE = "\u2060"  # word joiner: breaks a mention or a keyword without showing
 
 
@@ -33,6 +39,17 @@ def line(text: str, longest: int = 300) -> str:
     flat = _SPECIAL.sub(r"\\\1", short(flat, longest))
     flat = _MENTION.sub(f"@{_INVISIBLE}", flat)
     return _REFERENCE.sub(rf"\1{_INVISIBLE}", flat)
+
+
+def paragraphs(text: str) -> str:
+    """Other people's words as Markdown of several lines. They look as they were written, but no mention, closing
+    keyword, hidden comment or slash command in them takes effect.
+    """
+    said = _MENTION.sub(f"@{_INVISIBLE}", printable(text).strip())
+    said = _ENTITY.sub(f"&{_INVISIBLE}", said)  # ``&commat;`` is a mention's first letter, too
+    said = _CLOSING.sub(lambda found: f"{found[1][0]}{_INVISIBLE}{found[1][1:]}", said)
+    said = _SLASH.sub(rf"\1{_INVISIBLE}/", said)
+    return said.replace("<!--", f"<{_INVISIBLE}!--")
 
 
 def code(text: str, longest: int = 300) -> str:

@@ -18,6 +18,7 @@ from boatwright.rules import destinations
 from boatwright.values.route import Route, Scheme, covers
 
 LONGEST_TARGET = 16 * 1024
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f\\]")
 
 
 class Lane(StrEnum):
@@ -41,12 +42,11 @@ def connect(
 ) -> Decision:
     """Where a way to ``host:port`` leads, when nothing else is known of what will be asked there."""
     there = tuple(route for route in routes if route.scheme == scheme and leads(route, host, port))
-    instead = allowed(hosts, routes, network)
     if scheme == Scheme.HTTP:
         if there:
             return Decision(Lane.INTERCEPT, f"the route {there[0].name}", there)
         what = "this wire forwards no plain http: it takes model calls by path, and CONNECT to hosts"
-        return Decision(Lane.DENIED, what, instead=instead)
+        return Decision(Lane.DENIED, what, instead=allowed(hosts, routes, network))
     if any(route.opened for route in there):
         return Decision(Lane.INTERCEPT, f"the route {there[0].name}", there)
     if there:
@@ -57,23 +57,21 @@ def connect(
     reason = found.reason
     if routes and network == destinations.Network.DENY_ALL and destinations.canonical(host):
         reason = f"{destinations.canonical(host)}:{port} is on none of this wire's routes"
-    return Decision(Lane.DENIED, reason, instead=instead)
+    return Decision(Lane.DENIED, reason, instead=allowed(hosts, routes, network))
 
 
 def request(routes: Sequence[Route], method: str, target: str) -> Decision:
     """Which of the routes to one host carries a request. ``target`` is a path, perhaps with a query."""
     path = target.partition("?")[0]
     odd = _odd(target, path)
-    instead = tuple(words(route) for route in routes)
     if odd:
-        return Decision(Lane.DENIED, odd, instead=instead)
+        return Decision(Lane.DENIED, odd, instead=tuple(map(words, routes)))
     here = [route for route in routes if _takes_path(route.paths, path)]
     found = tuple(route for route in here if _takes_method(route.methods, method))
     if found:
         return Decision(Lane.INTERCEPT, f"the route {found[0].name}", found)
-    if here:
-        return Decision(Lane.DENIED, f"no route takes {method[:20]} there", instead=instead)
-    return Decision(Lane.DENIED, "no route takes this path", instead=instead)
+    why = f"no route takes {method[:20]} there" if here else "no route takes this path"
+    return Decision(Lane.DENIED, why, instead=tuple(map(words, routes)))
 
 
 def leads(route: Route, host: str, port: int) -> bool:
@@ -126,7 +124,7 @@ def _odd(target: str, path: str) -> str:
     if not path.startswith("/") or "#" in target or "\\" in path:
         return "this is not a path from the root"
     plain = unquote_to_bytes(path)
-    if any(byte < 0x20 or byte == 0x7F for byte in plain) or b"\\" in plain:
+    if _CONTROL.search(plain):
         return "the path holds what no path holds"
     parts = plain.split(b"/")
     if any(part.partition(b";")[0] in {b".", b".."} for part in parts):

@@ -53,19 +53,29 @@ AFTER_THE_END = frozenset(
 """Audit, clean-up and what people say too late: all that is still written after an end (SM-03)."""
 
 
+APART = frozenset({"delivery.skipped"})
+"""What is written on streams that are no execution's: it needs no request before it, and folds to nothing."""
+
+
 def refusal(view: ExecutionView | None, payload: Payload) -> str | None:
     """Why ``payload`` may not follow, in one clause; None when it may. ``view`` is None for an empty
     stream.
     """
+    if payload.type in APART:
+        return None if view is None else "it is an execution's stream"
     if view is None:
         return None if isinstance(payload, FeatureRequested) else "nothing was requested under this id"
+    if payload.moves_to is None:
+        return _without_a_move(view, payload)
+    return _with_a_move(view, payload)
+
+
+def _with_a_move(view: ExecutionView, payload: Payload) -> str | None:
     if isinstance(payload, FeatureRequested):
         return "it was requested already"
     if isinstance(payload, FeatureResumed):
         return None if view.state in RESUMABLE else "a completed execution is not taken up again"
-    if payload.moves_to is None:
-        return _without_a_move(view, payload)
-    if legal(view, payload.moves_to):
+    if payload.moves_to is not None and legal(view, payload.moves_to):
         return None
     return f"{view.state} is not followed by {payload.moves_to}"
 

@@ -1,1 +1,1 @@
-"""HTTP doors. Today: health; webhooks and the API come with the forges."""
+"""HTTP doors. Private: health, readiness, figures, the API and live events. Public: health, and what forges send."""

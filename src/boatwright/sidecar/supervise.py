@@ -7,19 +7,18 @@ answer is text.
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from boatwright.rules import asking
+from boatwright.sidecar import tooling
 from boatwright.sidecar.beside import Offer
 from boatwright.sidecar.desk import Desk
+from boatwright.sidecar.tooling import Answer, Described, Tooling
 from boatwright.values.asking import Wish
-
-if TYPE_CHECKING:
-    from mcp.server.lowlevel.server import Server
 
 NAME = "supervise"
 MCP, PLAIN = f"/boatwright/{NAME}/mcp", f"/boatwright/{NAME}/ask"
@@ -85,52 +84,22 @@ TOOLS = (
 )
 
 
-@contextlib.asynccontextmanager
-async def offered(desk: Desk, version: str) -> AsyncIterator[Offer]:
+def offered(desk: Desk, version: str) -> AbstractAsyncContextManager[Offer]:
     """The service of one wire, ready to be served."""
-    # Slow to import, and most runs ask nobody.
-    from mcp.server.transport_security import TransportSecuritySettings  # noqa: PLC0415
-    from starlette.requests import Request  # noqa: PLC0415
-    from starlette.responses import PlainTextResponse  # noqa: PLC0415
-    from starlette.routing import Route  # noqa: PLC0415
 
-    async def plainly(request: Request) -> PlainTextResponse:
-        said = read(await request.body())
+    async def called(name: str, fields: Mapping[str, Any]) -> Answer:
+        wish = asked(name, fields)
+        return Answer(await desk.ask(wish)) if wish else tooling.unknown(name)
+
+    async def plainly(body: bytes) -> Answer:
+        said = read(body)
         if said is None:
-            return PlainTextResponse(f"This is none of the forms there are. {FORMS}", status_code=400)
-        return PlainTextResponse(f"{await desk.ask(said)}\n")
+            return Answer(f"This is none of the forms there are. {FORMS}", failed=True)
+        return Answer(f"{await desk.ask(said)}\n")
 
-    server = _server(desk, version)
-    application = server.streamable_http_app(
-        json_response=True,
-        stateless_http=True,
-        max_request_body_size=MOST_BYTES,
-        # There is no name to rebind: the socket is the wire's own.
-        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
-        custom_starlette_routes=[Route("/ask", plainly, methods=["POST"])],
-    )
-    async with server.session_manager.run():
-        # No GET: there is no stream to open, and a client is told so at once by a 405.
-        yield Offer(NAME, application, ("POST",), MOST_BYTES)
-
-
-def _server(desk: Desk, version: str) -> Server[Any]:
-    """The low-level server: the other one sets up this process's logging as if it were its own."""
-    import mcp.types as mcp  # noqa: PLC0415
-    from mcp.server.lowlevel.server import Server  # noqa: PLC0415
-
-    async def listed(_: Any, __: Any) -> mcp.ListToolsResult:
-        tools = [mcp.Tool(name=one.name, description=one.about, input_schema=one.schema) for one in TOOLS]
-        return mcp.ListToolsResult(tools=tools)
-
-    async def called(_: Any, call: mcp.CallToolRequestParams) -> mcp.CallToolResult:
-        wish = asked(call.name, call.arguments or {})
-        said = await desk.ask(wish) if wish else f"There is no tool {call.name[:80]} with these fields."
-        return mcp.CallToolResult(content=[mcp.TextContent(type="text", text=said)], is_error=wish is None)
-
-    return Server(
-        "boatwright", version=version, instructions=INSTRUCTIONS, on_list_tools=listed, on_call_tool=called
-    )
+    tools = [Described(one.name, one.about, one.schema) for one in TOOLS]
+    service = Tooling(NAME, "boatwright", INSTRUCTIONS, tools, called, "/ask", plainly, MOST_BYTES)
+    return tooling.offered(service, version)
 
 
 def asked(name: str, fields: Mapping[str, Any]) -> Callable[[], Wish] | None:

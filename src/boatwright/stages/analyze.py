@@ -10,7 +10,7 @@ from boatwright.agents.protocol import native
 from boatwright.git.mirror import Mirror
 from boatwright.rules import proof as rules
 from boatwright.rules import toolchain
-from boatwright.stages import deliverable, environments, ground, roots, running
+from boatwright.stages import deliverable, environments, ground, keys, roots, running, taking_in
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House, last
 from boatwright.values.chapters import Analysis, Work
@@ -31,11 +31,14 @@ async def run(context: Context, house: House, asked: Work) -> Analysis:
     """Prepare the environment and prove the base; a missing toolchain or a base that does not stand parks here."""
     view = await house.view(context.execution)
     mirror = house.mirror(view)
+    await taking_in.take_in(context, house, view, mirror)
+    view = await house.view(context.execution)
     started = AnalysisStarted(base_commit=await _base(context, mirror, view, asked))
     await context.emit(started, key=f"t{context.turn}:analysis.started")
     view = await house.view(context.execution)
     here = await ground.of_commit(house, view, mirror, view.base_commit)
     house.require_bottle(here.effective.backend)
+    await asyncio.to_thread(keys.signer, house)  # one that cannot sign is better known before it costs
     warming = asyncio.create_task(asyncio.to_thread(heavy.warm, native(Models.parse(view.model).main)))
     ground.refuse_sampled(house, here.effective)
     context.say(f"{here.language}, tests by `{here.test_line}` ({here.command_source})")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from boatwright import errors
 from boatwright.agents.protocol import RoundResult, Stop
-from boatwright.rules import prompts
+from boatwright.rules import prompts, taking_in
 from boatwright.stages import working
 from boatwright.stages.house import House, last
 from boatwright.stages.working import Asked, Round
@@ -21,6 +21,7 @@ from boatwright.values.event import Event
 from boatwright.values.events import (
     BuildCompleted,
     BuildStarted,
+    ChecksFailed,
     CommandReceived,
     GateAnswered,
     StepCompleted,
@@ -34,7 +35,7 @@ async def run(
 ) -> Built:
     """Gate round ``attempt`` of this turn, from its prompt to the agent's last saved step."""
     history = await context.history()
-    if not wanted.build:
+    if not wanted.build or (attempt == 1 and _only_pushed(wanted, history)):
         return standing(history)
     number = round_of(history, context.turn, attempt)
     done = completed(history, number)
@@ -42,15 +43,22 @@ async def run(
         return done
     here = await _where(house, history, number, analysis.base_commit)
     view = await house.view(context.execution)
-    words = unheard(history)
+    words, merged = unheard(history), taking_in.untold(history)
+    failed = await failed_checks(house, history)
     opening = prompts.build(
-        view, planned.plan, round=number, findings=findings_of(history, number - 1), words=words
+        view,
+        planned.plan,
+        round=number,
+        findings=findings_of(history, number - 1),
+        words=words,
+        note=taking_in.note(merged),
+        checks=failed,
     )
     started = BuildStarted(
         round=number, base_commit=analysis.base_commit, prompt=await house.keep("prompt", opening.encode())
     )
     await context.emit(started, key=f"t{context.turn}:a{attempt}:build.started")
-    prompt = "" if here.begun and not words else opening
+    prompt = "" if here.begun and not words and not merged and not failed else opening
     mirror = house.mirror(view)
     asked = Asked(prompt, opening, analysis.base_commit)
     result, commit = await working.work(context, house, view, mirror, here, asked)
@@ -64,7 +72,14 @@ def standing(history: Sequence[Event]) -> Built:
     built = last(history, BuildCompleted)
     if built is None:
         raise errors.Parked("there is no work of an agent to judge yet", code="no_change")
-    return _built(built)
+    merged = taking_in.merged_since(history, built.round)
+    told = _built(built)
+    return told if merged is None else told.model_copy(update={"commit": merged.commit, "tree": merged.tree})
+
+
+def _only_pushed(wanted: Work, history: Sequence[Event]) -> bool:
+    """The turn only goes on with what others pushed, and that merged cleanly: the gates are asked before the agent."""
+    return wanted.cause == taking_in.PUSHED and not taking_in.conflicted(history)
 
 
 def _built(told: BuildCompleted) -> Built:
@@ -102,15 +117,25 @@ def findings_of(history: Sequence[Event], number: int) -> tuple[Finding, ...]:
 
 def unheard(history: Sequence[Event]) -> tuple[str, ...]:
     """Comments that no saved step has heard: those after the last prompt that led to one."""
+    received = [e.payload for e in _since_heard(history) if isinstance(e.payload, CommandReceived)]
+    return tuple(command.text for command in received if command.kind == "comment")
+
+
+async def failed_checks(house: House, history: Sequence[Event]) -> str:
+    """What checks of others said that failed, and no saved step has heard; empty where nothing did."""
+    failed = [e.payload for e in _since_heard(history) if isinstance(e.payload, ChecksFailed)]
+    return (await house.read(failed[-1].excerpt)).decode("utf-8", "replace") if failed else ""
+
+
+def _since_heard(history: Sequence[Event]) -> list[Event]:
+    """What happened after the last prompt that led to a saved step."""
     prompted = heard = 0
     for event in history:
         if isinstance(event.payload, BuildStarted):
             prompted = event.sequence
         elif isinstance(event.payload, StepCompleted):
             heard = prompted
-    said = (event for event in history if event.sequence > heard)
-    received = [e.payload for e in said if isinstance(e.payload, CommandReceived)]
-    return tuple(command.text for command in received if command.kind == "comment")
+    return [event for event in history if event.sequence > heard]
 
 
 async def _where(house: House, history: Sequence[Event], number: int, base: str) -> Round:
@@ -119,7 +144,8 @@ async def _where(house: House, history: Sequence[Event], number: int, base: str)
         return Round(number, 0, base, None, None, begun=False)
     transcript = await house.read(step.transcript)
     session = await house.read(step.session) if step.session else None
-    return Round(number, step.step, step.commit, transcript, session, begun=step.round == number)
+    saved = taking_in.saved(history)
+    return Round(number, step.step, saved, transcript, session, begun=step.round == number)
 
 
 _PARKS = {
@@ -127,6 +153,8 @@ _PARKS = {
     Stop.CREDENTIAL: "credential",
     Stop.MODEL_UNAVAILABLE: "model_unavailable",
     Stop.FAILED: "agent_failed",
+    Stop.BLOCKED: "blocked",
+    Stop.SILENT: "did_not_report",
 }
 
 

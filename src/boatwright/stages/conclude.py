@@ -8,7 +8,7 @@ from contextlib import suppress
 from boatwright import crash, errors
 from boatwright.egress.cuts import Cut
 from boatwright.rules.cutting import strictest
-from boatwright.stages import bottles, cutting, ground, metering, running
+from boatwright.stages import bottles, cutting, ground, living, metering, running
 from boatwright.stages.house import House
 from boatwright.values.chapters import Settled
 from boatwright.values.context import Context
@@ -37,6 +37,10 @@ async def run(context: Context, house: House, outcome: str) -> Settled:
         await context.emit(gone, key=f"t{context.turn}:resources.released")
     else:
         await _keep(context, house)
+    if outcome == "parked":
+        await living.stopped(context, house)
+    elif outcome in ENDED:
+        await living.ended(context, house, outcome)
     await context.emit(TurnEnded(turn=context.turn, outcome=outcome), key=f"t{context.turn}:turn.ended")
     await asyncio.to_thread(house.ledger.signer.sign_head)
     crash.point("turn.ending")

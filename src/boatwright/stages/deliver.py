@@ -1,7 +1,8 @@
 """Push exactly the judged commit, one pull request, one living comment, checks; ready when every gate is green.
 
 Killed anywhere: every effect is looked up before it is done again. The branch is pushed with a lease on the head we
-pushed last; the pull request is found by its head branch; a comment carries a hidden marker and extras are removed.
+pushed or took in last; the pull request is found by its head branch; a comment carries a hidden marker and extras are
+removed. Where others pushed while the work was proven, nothing is pushed: the next turn takes that in.
 """
 
 from __future__ import annotations
@@ -10,18 +11,20 @@ import asyncio
 
 from boatwright import crash, errors
 from boatwright.agents.protocol import Stop
+from boatwright.forge import marks
 from boatwright.forge.protocol import Check, PullRequest
 from boatwright.git.mirror import Mirror
-from boatwright.rules import naming, pull_text
+from boatwright.rules import forge_calls, naming, pull_text, standing_text
+from boatwright.rules import taking_in as rules
 from boatwright.rules.pull_text import PullText
-from boatwright.stages import metering
+from boatwright.stages import living, manners, metering, push_rights, required_checks, taking_in
 from boatwright.stages.house import House, last
 from boatwright.values.chapters import Delivered, Gated, Planned, Verified
 from boatwright.values.context import Context
 from boatwright.values.events import (
     BranchPushed,
     BuildCompleted,
-    CommentPosted,
+    ChecksFailed,
     EffectIntended,
     FeatureDelivered,
     PullRequestOpened,
@@ -29,8 +32,6 @@ from boatwright.values.events import (
 )
 from boatwright.values.execution import ExecutionView
 from boatwright.values.finding import Outcome, Verdict
-
-AUTHOR = "boatwright"
 
 
 async def run(
@@ -42,8 +43,17 @@ async def run(
     if view.replays:
         raise errors.Parked("the replay has come to its end, and delivers nothing", code="replayed")
     effects = _Effects(context, house, view, planned, verified, (secured.verdict, reviewed.verdict))
-    await effects.push()
-    pull = await effects.propose()
+    theirs = await effects.push()
+    if theirs is not None:
+        return await taking_in.hand_over(context, house, effects.branch, theirs)
+    await effects.wait()
+    try:
+        pull = await effects.propose()
+    except errors.Conflict:  # a machine that pushes right after each push of ours, for one
+        theirs = await effects.overtaken()
+        if theirs is None:
+            raise
+        return await taking_in.hand_over(context, house, effects.branch, theirs)
     await effects.comment(pull)
     await effects.check()
     return await effects.finish(pull)
@@ -52,6 +62,13 @@ async def run(
 def _refuse(verified: Verified, built: BuildCompleted | None) -> None:
     """What a rule refused, or what does not exist, is never pushed."""
     if verified.refused:
+        left = rules.left_markers(verified.findings)
+        if left:
+            raise errors.Parked(
+                "what others pushed conflicts with the work, and markers of that are left in "
+                f"{rules.listed(left)}: nothing was pushed",
+                code="conflict",
+            )
         raise errors.Parked(f"the change was not pushed. {_why_refused(verified)}", code="refused")
     if not verified.commit:
         stop = built.stop_reason if built is not None else str(Stop.FINISHED)
@@ -82,8 +99,10 @@ class _Effects:
         self._context, self._house, self._view = context, house, view
         self._planned, self._verified, self._gates = planned, verified, gates
         self._turn = f"t{context.turn}"
-        self._branch = view.branch or naming.branch(view.issue, view.title, view.id)
+        self.branch = view.branch or naming.branch(view.issue, view.title, view.id)
         self.ready = verified.ready and all(gate.green for gate in gates)
+        self._waits: tuple[str, ...] = ()
+        self._told: PullText | None = None
 
     async def _intend(self, effect: str, kind: str, target: str) -> None:
         await self._context.fence()
@@ -91,66 +110,89 @@ class _Effects:
         await self._context.emit(intended, key=f"{self._turn}:intend:{effect}:{target}")
         crash.point("deliver.intended")
 
-    async def push(self) -> None:
-        """Naturally unique: the branch is ours by name, moved only from the head we pushed last."""
-        commit = self._verified.commit
+    async def push(self) -> str | None:
+        """Naturally unique: the branch is ours by name, moved only from the head we pushed or took in last.
+
+        Where others moved it nothing is pushed, and their head is returned.
+        """
         mirror = self._house.mirror(self._view)
         url = self._house.forge.push_url(self._view.repository)
-        old = await self._look_at_branch(mirror, url)
-        await self._hide_until_judged()
-        await self._intend("push", "naturally unique", f"{self._branch}@{commit}")
-        await asyncio.to_thread(mirror.push, url, commit, self._branch, old)
-        crash.point("deliver.pushed")
-        pushed = BranchPushed(branch=self._branch, commit=commit, old=old)
-        await self._context.emit(pushed, key=f"branch.pushed:{commit}")
+        old, theirs = await self._look_at_branch(mirror, url)
+        if theirs is not None:
+            return theirs
+        base, commit = self._verified.base_commit, self._verified.commit
+        if old != commit:
+            await push_rights.require(self._house, self._view, mirror, (base, old or base), commit)
+        await taking_in.hide(self._context, self._house, self._view, unless=self._verified.commit)
+        try:
+            await self._push(mirror, url, old)
+        except errors.Conflict:
+            theirs = await self.overtaken()
+            if theirs is None:
+                raise
+        return theirs
 
-    async def _look_at_branch(self, mirror: Mirror, url: str) -> str | None:
-        """The head the lease is taken on: ours by record (pushed, or intended by somebody killed meanwhile).
+    async def overtaken(self) -> str | None:
+        """The head that others put on our branch since it was pushed; None where they did not."""
+        url = self._house.forge.push_url(self._view.repository)
+        _, theirs = await self._look_at_branch(self._house.mirror(self._view), url)
+        return theirs
+
+    async def _push(self, mirror: Mirror, url: str, old: str | None) -> None:
+        commit = self._verified.commit
+        await self._intend("push", "naturally unique", f"{self.branch}@{commit}")
+        await asyncio.to_thread(push_rights.push, mirror, url, commit, self.branch, old)
+        crash.point("deliver.pushed")
+        pushed = BranchPushed(branch=self.branch, commit=commit, old=old)
+        await self._context.emit(pushed, key=f"{self._turn}:branch.pushed:{commit}")
+
+    async def wait(self) -> None:
+        """Green, and still a draft while required checks of the repository have not passed on this commit."""
+        if self.ready:
+            view, done = self._view, self._verified
+            mirror = self._house.mirror(view)
+            self._waits = await required_checks.waits_for(
+                self._house, view, mirror, done.base_commit, done.commit
+            )
+            self.ready = not self._waits
+
+    async def _look_at_branch(self, mirror: Mirror, url: str) -> tuple[str | None, str | None]:
+        """The head the lease is taken on, ours by record; and, where others moved the branch, the head they put there.
 
         A branch of that name that is not ours, left by an earlier execution of the issue, is left alone: ours gets
-        another name. Somebody else's commit on our branch is a conflict for people.
+        another name.
         """
-        history = await self._context.history()
-        pushed = [e.payload.commit for e in history if isinstance(e.payload, BranchPushed)]
-        intended = [e.payload for e in history if isinstance(e.payload, EffectIntended)]
-        meant = [intent.target.rpartition("@") for intent in intended if intent.effect == "push"]
-        ours = {*pushed, *(commit for _, _, commit in meant)}
-        if meant:
-            self._branch = meant[-1][0]
-        there = await asyncio.to_thread(mirror.remote_head, url, self._branch)
-        if there is not None and not ours and there != self._verified.commit:
-            self._branch = f"{self._branch}-{self._view.id[-6:]}"
-            there = await asyncio.to_thread(mirror.remote_head, url, self._branch)
-        return there if there is None or there in ours else (pushed[-1] if pushed else None)
-
-    async def _hide_until_judged(self) -> None:
-        """A pull request that is open already is a draft while its branch moves: ready belongs to one commit."""
-        if self._view.pull_request is not None:
-            pull = await self._house.forge.pull_request(self._view.repository, self._view.pull_request)
-            if pull.state == "open" and not pull.draft and pull.head != self._verified.commit:
-                await self._house.forge.update_pull_request(self._view.repository, pull.number, draft=True)
+        stands = rules.standing(await self._context.history())
+        self.branch = stands.branch or self.branch
+        there = await asyncio.to_thread(mirror.remote_head, url, self.branch)
+        if there is not None and not stands.ours and there != self._verified.commit:
+            self.branch = f"{self.branch}-{self._view.id[-6:]}"
+            there = await asyncio.to_thread(mirror.remote_head, url, self.branch)
+        if stands.theirs(there) and there != self._verified.commit:
+            return None, there
+        return (there if there in stands.ours else None), None
 
     async def propose(self) -> PullRequest:
         """Naturally unique: found by its head branch before one is opened."""
-        await self._intend("pull_request", "naturally unique", self._branch)
+        await self._intend("pull_request", "naturally unique", self.branch)
         repository, forge = self._view.repository, self._house.forge
         text = await self._text()
-        pull = await forge.find_pull_request(repository, branch=self._branch)
+        pull = await forge.find_pull_request(repository, branch=self.branch)
         if pull is None or (pull.state != "open" and pull.number != self._view.pull_request):
             pull = await forge.open_pull_request(
                 repository,
                 title=pull_text.title(text),
                 body=pull_text.body(text),
-                branch=self._branch,
+                branch=self.branch,
                 base_ref=self._view.base_ref,
                 draft=True,
-                author=AUTHOR,
+                author=living.AUTHOR,
                 issue=self._view.issue,
             )
             crash.point("deliver.opened")
         opened = PullRequestOpened(
             number=pull.number,
-            branch=self._branch,
+            branch=self.branch,
             base_ref=pull.base_ref,
             head=self._verified.commit,
             draft=True,
@@ -161,7 +203,7 @@ class _Effects:
             repository,
             pull.number,
             title=pull_text.title(text),
-            body=pull_text.body(text),
+            body=forge_calls.kept(pull.body, pull_text.body(text), marks.LONGEST),
             draft=not self.ready,
             head=self._verified.commit,
         )
@@ -170,14 +212,25 @@ class _Effects:
         return pull
 
     async def _text(self) -> PullText:
-        """What people are told, from what happened."""
+        """What people are told, from what happened; put together once for the pull request and its comment."""
+        if self._told is None:
+            self._told = await self._put_together()
+        return self._told
+
+    async def _put_together(self) -> PullText:
         view, verified = await self._house.view(self._view.id), self._verified
-        changes = await asyncio.to_thread(
-            self._house.mirror(view).changed, verified.base_commit, verified.commit
+        mirror = self._house.mirror(view)
+        changes = await asyncio.to_thread(mirror.changed, verified.base_commit, verified.commit)
+        asked = await manners.of(
+            self._house, view.repository, mirror, verified.base_commit, [change.path for change in changes]
         )
         moves = (
-            () if self.ready else (f"boatwright show {view.id}", f"boatwright retry {view.id} --from build")
+            ()
+            if self.ready or self._waits
+            else (f"boatwright show {view.id}", f"boatwright retry {view.id} --from build")
         )
+        history = await self._context.history()
+        failed = last(history, ChecksFailed)
         return PullText(
             execution=view.id,
             title=view.title,
@@ -196,28 +249,24 @@ class _Effects:
             tokens=view.tokens,
             budget=str(view.budget),
             rounds=verified.round,
+            others=rules.sentence(next(iter(reversed(rules.merges(history))), None)),
+            unmoved=self._view.head == verified.commit,
+            failed=failed.names if failed is not None and failed.commit == verified.commit else (),
             model=view.model,
             next_moves=moves,
+            waits=self._waits,
+            template=asked.template,
+            owners=asked.owners,
         )
 
     async def comment(self, pull: PullRequest) -> None:
-        """Marked: one living comment, edited in place; extras of a crashed pass are removed."""
-        marker = f"living:{self._view.id}"
-        await self._intend("comment", "marked", marker)
-        forge, repository = self._house.forge, self._view.repository
+        """Marked: one living comment, edited in place; and the one on the issue says where to look."""
         body = pull_text.living_comment(await self._text())
-        ours = [c for c in await forge.comments(repository, pull.number) if c.marker == marker]
-        if ours:
-            living = await forge.edit_comment(repository, ours[0].id, body=body)
-            for extra in ours[1:]:
-                await forge.delete_comment(repository, extra.id)
-        else:
-            living = await forge.post_comment(
-                repository, pull.number, author=AUTHOR, body=body, marker=marker
-            )
-        crash.point("deliver.commented")
-        posted = CommentPosted(number=pull.number, comment=living.id, marker=marker)
-        await self._context.emit(posted, key=f"{self._turn}:comment.posted")
+        await living.keep(
+            self._context, self._house, self._view,
+            number=pull.number, marker=standing_text.living_mark(self._view.id), body=body, name=living.DELIVERED,
+        )  # fmt: skip
+        await living.proposed(self._context, self._house, self.branch, ready=self.ready)
 
     async def check(self) -> None:
         """Naturally unique by external id: one check per gate on the delivered commit."""
@@ -247,18 +296,19 @@ class _Effects:
         word = str(proof.word) if proof is not None else "not run"
         delivered = FeatureDelivered(
             pull_request=pull.number,
-            branch=self._branch,
+            branch=self.branch,
             commit=self._verified.commit,
             ready=self.ready,
             word=word,
             usd=view.usd,
             tokens=view.tokens,
+            waits_for=self._waits,
         )
         await self._context.emit(delivered, key=f"{self._turn}:feature.delivered")
         self._context.say(f"pull request {pull.number} ({'ready' if self.ready else 'draft'}): {pull.title}")
         return Delivered(
             pull_request=pull.number,
-            branch=self._branch,
+            branch=self.branch,
             commit=self._verified.commit,
             ready=self.ready,
             word=word,

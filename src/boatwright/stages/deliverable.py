@@ -10,9 +10,10 @@ from datetime import datetime
 from boatwright import crash, errors
 from boatwright.git.gitdir import Author
 from boatwright.git.mirror import Mirror
+from boatwright.git.signing import Signer
 from boatwright.git.trees import Change
-from boatwright.rules import pull_text
-from boatwright.stages import ground
+from boatwright.rules import pull_text, taking_in
+from boatwright.stages import ground, keys
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.values.chapters import Built, Planned
@@ -45,12 +46,15 @@ async def make(
     when = _ended(await context.history(), built.round)
     base = await asyncio.to_thread(current_base, mirror, view)
     here = await ground.of_commit(house, view, mirror, base)
-    tree = await asyncio.to_thread(_tree_on, mirror, base, view.base_commit, built.commit)
-    message = pull_text.commit_message(planned.plan, issue=view.issue, execution=view.id)
-    author = Author(here.composed.git.name, here.composed.git.email)
-    commit = await asyncio.to_thread(
-        mirror.commit_tree, tree, (base,), message=message, author=author, when=when
-    )
+    tree = await asyncio.to_thread(tree_on, mirror, base, view.base_commit, built.commit)
+    git = here.composed.git
+    message = pull_text.commit_message(
+        planned.plan, issue=view.issue, execution=view.id,
+        sign_off=str(git) if house.settings.git.sign_off else "",
+    )  # fmt: skip
+    sign = await asyncio.to_thread(keys.signer, house)
+    words = Words(message, Author(git.name, git.email), when, sign)
+    commit = await asyncio.to_thread(_commit, mirror, tree, base, _theirs(await context.history()), words)
     changes = tuple(await asyncio.to_thread(mirror.changed, base, commit))
     crash.point("deliverable.created")
     if changes:
@@ -66,6 +70,38 @@ async def make(
         )
         await context.emit(created, key=f"deliverable:{built.round}:{commit}")
     return Deliverable(commit=commit, base=base, changes=changes, ground=here)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a commit says beside its tree."""
+
+    message: str
+    author: Author
+    when: datetime
+    sign: Signer | None = None
+
+
+def _theirs(history: Sequence[Event]) -> str | None:
+    """The head others left the branch at, as it was taken in last."""
+    taken = taking_in.merges(history)
+    return taken[-1].head if taken else None
+
+
+def _commit(mirror: Mirror, tree: str, base: str, theirs: str | None, words: Words) -> str:
+    """The one commit on the base. On what others pushed, where they did: their commits stay in its history.
+
+    Where nothing is to be added to their head, it is the deliverable itself.
+    """
+    parents: tuple[str, ...] = (base,)
+    if theirs is not None:
+        stands = mirror.is_ancestor(base, theirs)
+        if stands and mirror.tree_of(theirs) == tree:
+            return theirs
+        parents = (theirs,) if stands else (theirs, base)
+    return mirror.commit_tree(
+        tree, parents, message=words.message, author=words.author, when=words.when, sign=words.sign
+    )
 
 
 def _ended(history: Sequence[Event], number: int) -> datetime:
@@ -87,7 +123,8 @@ def current_base(mirror: Mirror, view: ExecutionView) -> str:
         return view.base_commit
 
 
-def _tree_on(mirror: Mirror, base: str, old_base: str, work: str) -> str:
+def tree_on(mirror: Mirror, base: str, old_base: str, work: str) -> str:
+    """The tree of ``work``, which stands on ``old_base``, on ``base``. ``errors.Parked`` (conflict) names the paths."""
     if base == old_base:
         return mirror.tree_of(work)
     merged = mirror.merge(base, work)

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from boatwright import errors
@@ -16,7 +17,9 @@ from boatwright.config.paths import StateDir
 from boatwright.config.settings import Settings
 from boatwright.egress import detour
 from boatwright.egress.client import WireClient
+from boatwright.forge.adapters import Surroundings
 from boatwright.forge.local import LocalForge
+from boatwright.forge.router import Forges, forges
 from boatwright.git.mirror import Mirror
 from boatwright.ledger import Ledger
 from boatwright.values.clock import Clock, Ids, SystemClock, SystemIds
@@ -36,7 +39,7 @@ class House:
     ledger: Ledger
     backend: Backends
     wire: WireClient
-    forge: LocalForge
+    forge: Forges
     clock: Clock
     ids: Ids
     environment: Mapping[str, str]
@@ -73,7 +76,12 @@ class House:
                 runtime=settings.container.runtime,
             ),
             wire=WireClient(state, environment=environment, detour=detour.of(settings.proxy)),
-            forge=LocalForge(ledger.database, state, clock=clock, ids=ids),
+            forge=forges(
+                LocalForge(ledger.database, state, clock=clock, ids=ids),
+                settings,
+                ledger.repositories.place,
+                partial(Surroundings, environment=environment, clock=clock, ids=ids),
+            ),
             clock=clock,
             ids=ids,
             environment=environment,
@@ -86,7 +94,15 @@ class House:
 
     def mirror(self, view: ExecutionView) -> Mirror:
         """The host-owned bare repository that holds this execution's history."""
-        return Mirror.open(self.state, view.repository, view.source)
+        return self.mirror_of(view.repository, view.source)
+
+    def mirror_of(self, repository: str, source: str) -> Mirror:
+        """The mirror of a repository; git says to its forge who we are, and asks it under the name it has now."""
+        forge = self.forge
+        return Mirror.open(
+            self.state, repository, source,
+            login=partial(forge.git_login, repository), now=partial(forge.fetch_address, repository),
+        )  # fmt: skip
 
     async def view(self, execution: str) -> ExecutionView:
         found = await asyncio.to_thread(self.ledger.executions.get, execution)

@@ -57,16 +57,16 @@ async def prove(proving: Proving, plan: Plan, findings: tuple[Finding, ...]) -> 
         change=proving.change,
         evidence=evidence,
         findings=findings,
-        approved=await _approved(proving),
+        approved=await approved(proving.context, proving.made.commit),
         planned_changes=plan.changed_tests,
     )
 
 
-async def _approved(proving: Proving) -> bool:
-    """Whether a person accepted the changed tests of exactly this commit."""
+async def approved(context: Context, commit: str) -> bool:
+    """Whether a person accepted exactly this commit: its changed tests, and what others pushed to closed paths."""
     return any(
-        isinstance(event.payload, HeadApproved) and event.payload.commit == proving.made.commit
-        for event in await proving.context.history()
+        isinstance(event.payload, HeadApproved) and event.payload.commit == commit
+        for event in await context.history()
     )
 
 

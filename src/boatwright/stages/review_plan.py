@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from boatwright import errors
 from boatwright.rules import plan_review
-from boatwright.stages import ground
+from boatwright.stages import ground, living
 from boatwright.stages.house import House
 from boatwright.values.chapters import Planned
 from boatwright.values.context import Context
@@ -20,5 +20,6 @@ async def run(context: Context, house: House, planned: Planned) -> Planned:
     await context.emit(reviewed, key=f"t{context.turn}:plan.reviewed")
     if not verdict.green:
         raise errors.Parked(f"the plan was not approved: {verdict.summary}", code="plan_review")
+    await living.working(context, house, answer.plan)
     context.say(f"plan: {planned.plan.goal} [risk {planned.risk}, proof {answer.plan.proof}]")
     return planned.model_copy(update={"plan": answer.plan, "risk": answer.risk, "drivers": answer.drivers})

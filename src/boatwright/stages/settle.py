@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from boatwright.ledger.inbox import Command
 from boatwright.rules.transitions import refusal
-from boatwright.stages import cutting
+from boatwright.stages import cutting, their_checks
 from boatwright.stages.house import House
 from boatwright.values.chapters import Work
 from boatwright.values.context import Context
@@ -24,7 +24,7 @@ from boatwright.values.events import (
 from boatwright.values.state import State
 from boatwright.values.usage import Cap
 
-CAUSES = ("comment", "retry", "approve", "resume", "raise", "upgrade", "request")
+CAUSES = ("comment", "retry", "approve", "resume", "checks", "raise", "upgrade", "pushed", "request")
 """Strongest first: what a turn woken by several rows is for."""
 
 
@@ -46,8 +46,11 @@ async def run(context: Context, house: House, commands: Sequence[Command]) -> Wo
         resumed = FeatureResumed(cause=cause, by=commands[-1].author)
         await context.emit(resumed, key=f"t{context.turn}:feature.resumed")
         view = await house.view(context.execution)
+    outcome = view.state.lower() if view.finished else ""
+    if not outcome and their_checks.KIND in kinds:
+        outcome = await their_checks.settle(context, house, cause)
     return Work(
-        outcome=view.state.lower() if view.finished else "",
+        outcome=outcome,
         cause=cause,
         build=cause != "approve",
         only_plan="request" in kinds and view.only_plan,

@@ -74,7 +74,7 @@ def exit_code(end: SoloEnd) -> int:
 
 def mirror_of(house: House, record: Solo) -> Mirror | None:
     """The repository whose manifests hold; None: this host's alone."""
-    return Mirror.open(house.state, record.repository, record.source) if record.source else None
+    return house.mirror_of(record.repository, record.source) if record.source else None
 
 
 async def work(

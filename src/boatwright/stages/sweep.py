@@ -15,13 +15,18 @@ from datetime import datetime, timedelta
 from boatwright import errors
 from boatwright.git.mirror import Mirror
 from boatwright.stages.house import House
-from boatwright.stages.sweep_kinds import KINDS, Kind, Thing
+from boatwright.stages.sweep_kinds import KINDS as OF_FILES
+from boatwright.stages.sweep_kinds import Kind, Thing
+from boatwright.stages.sweep_rows import Bodies
 
 FLOOR = timedelta(hours=1)
 
 Freed = dict[str, tuple[int, int]]
 """Kind → how many, how many bytes."""
 Tell = Callable[[str, Thing], None]
+
+KINDS: tuple[Kind, ...] = (*OF_FILES, Bodies("deliveries", "deliveries"))
+"""What can be swept, in this order."""
 
 
 async def collect(

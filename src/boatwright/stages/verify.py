@@ -7,15 +7,17 @@ the runs. The runs of the proof each have a fresh bottle without a wire.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from boatwright import errors
 from boatwright.bottle import snapshot
 from boatwright.git.mirror import Mirror
 from boatwright.git.trees import Change
 from boatwright.rules import limits, paths, runner_guard
+from boatwright.rules import taking_in as rules
+from boatwright.rules.taking_in import Form
 from boatwright.rules.testfiles import TestPaths
-from boatwright.stages import deliverable, proving
+from boatwright.stages import deliverable, proving, taking_in
 from boatwright.stages.deliverable import Deliverable
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
@@ -37,7 +39,12 @@ async def run(context: Context, house: House, planned: Planned, built: Built) ->
     if not made.changes:
         return await _answer(context, built, made, None, (NOTHING,), refused=False)
     here = made.ground
-    refusals, findings = await asyncio.to_thread(_read, here, mirror, made, planned.plan)
+    theirs = await taking_in.forms(context, mirror)
+    approved = await proving.approved(context, made.commit)
+    refusals, findings = await asyncio.to_thread(
+        _read, here, mirror, made, planned.plan, theirs, approved=approved
+    )
+    refusals = [*await taking_in.unresolved(context, mirror, made.commit), *refusals]
     if refusals:
         return await _answer(context, built, made, None, (*refusals, *findings), refused=True)
     change, sides = await asyncio.to_thread(proving.change_of, here, mirror, made)
@@ -65,15 +72,33 @@ NOTHING = Finding(
 )
 
 
-def _read(here: Ground, mirror: Mirror, made: Deliverable, plan: Plan) -> tuple[list[Finding], list[Finding]]:
-    """Findings that forbid pushing this commit at all, and findings that keep it a draft."""
-    changed = sorted({p for c in made.changes for p in (c.path, c.renamed_from) if p})
+def _read(
+    here: Ground,
+    mirror: Mirror,
+    made: Deliverable,
+    plan: Plan,
+    theirs: Mapping[str, Form],
+    *,
+    approved: bool,
+) -> tuple[list[Finding], list[Finding]]:
+    """Findings that forbid pushing this commit at all, and findings that keep it a draft.
+
+    The tree is judged whole. What an agent may change, and how much, is asked of all but what stands exactly as
+    somebody else pushed it: the forge let them write. A path no agent may change is a person's to approve there.
+    """
+    agents, others = rules.sorted_out(made.changes, theirs)
+    changed = _paths(agents)
     refusals = [
         *snapshot.tree_findings(mirror, made.base, made.commit),
         *paths.forbidden(changed, here.policy),
     ]
-    kept = [*limits.check(made.changes, here.policy), *paths.outside_plan(changed, plan)]
-    return refusals, kept
+    kept = [*limits.check(agents, here.policy), *paths.outside_plan(changed, plan)]
+    denied = paths.forbidden(_paths(others), here.policy)
+    return refusals, [*kept, *rules.of_others(denied, approved=approved)]
+
+
+def _paths(changes: Sequence[Change]) -> list[str]:
+    return sorted({p for c in changes for p in (c.path, c.renamed_from) if p})
 
 
 def _guard(mirror: Mirror, made: Deliverable, sides: TestPaths, test_line: str) -> tuple[Finding, ...]:

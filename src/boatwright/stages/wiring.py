@@ -124,7 +124,7 @@ async def model_wire(
         answered = functools.partial(house.wire.last_status, spec)
         yield ModelWire(
             line.socket, inside.protocol, model, line.revive, silence(house), refused, answered,
-            tuple(line.spec.services), line.environment,
+            line.pulse.quiet, tuple(line.spec.services), line.environment,
         )  # fmt: skip
 
 

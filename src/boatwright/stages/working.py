@@ -26,8 +26,10 @@ from boatwright.bottle.snapshot import SaveFailed
 from boatwright.git.mirror import Mirror
 from boatwright.rules import paths, prompts
 from boatwright.rules.composed import Composed
+from boatwright.sidecar.forge_desk import ForgeDesk
 from boatwright.sidecar.gate_repository import Source
 from boatwright.stages import (
+    attending,
     bottles,
     charging,
     cutting,
@@ -38,6 +40,7 @@ from boatwright.stages import (
     way_out,
     wiring,
 )
+from boatwright.stages.attending import Ears
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.stages.pinned import Pinned
@@ -91,7 +94,9 @@ async def work(
     fitting = await asyncio.to_thread(provider.fit, host(house))
     slug = bottles.slug_of(view.id)
     source = Source(mirror, asked.base, slug)
-    async with wired(house, view, provider, here, slug, source) as (wire, way):
+    calls = here.effective if provider.wired else None
+    desk = await sidecars.desk(context, house, view, calls, round_.number)
+    async with wired(house, view, provider, here, slug, source, desk) as (wire, way):
         bottle = await bottles.of_agent(context, house, mirror, here, fitting, way)
         await bottle.stop()  # what a worker that is gone, or asleep, left running in it
         pinned = await asyncio.to_thread(_pinned, provider, mirror, asked.base, round_.commit)
@@ -100,8 +105,9 @@ async def work(
         saving = _Saving(context, house, mirror, bottle, asked.base, round_, pinned)
         told = asked.with_note(pinned.told())
         with solo_log.kept(bottles.log(house, view.id), context.say) as say:
-            task = _task(context, here, provider, round_, told, fitting, bottle, wire, saving)
-            run = provider.run(dataclasses.replace(task, say=say))
+            task = _task(context, here, provider, round_, told, fitting, bottle, wire, saving, desk)
+            ears = Ears(here.effective.silence, wire.quiet if provider.wired else None, desk)
+            run = attending.attended(task.ending, ears, provider.run(dataclasses.replace(task, say=say)))
             result = await cutting.supervised(house, view.id, bottle, run)
         await saving.settle()
         return result, saving.commit
@@ -130,11 +136,17 @@ def host(house: House) -> Host:
 
 @asynccontextmanager
 async def wired(
-    house: House, view: Payer, provider: Provider, here: Ground, slug: str, source: Source | None = None
+    house: House,
+    view: Payer,
+    provider: Provider,
+    here: Ground,
+    slug: str,
+    source: Source | None = None,
+    forge: ForgeDesk | None = None,
 ) -> AsyncIterator[tuple[ModelWire, WayOut]]:
     """The round's wire, and what of it the bottle ``slug`` sees: nothing, where the agent thinks on the host.
 
-    ``source`` is what its git gate may show, where it has one.
+    ``source`` is what its git gate may show, where it has one; ``forge`` is where its calls to the forge go.
     """
     protocol = provider.speaks(Models.parse(view.model).main)
     charge = await asyncio.to_thread(charging.of, house, view, here.composed, slug)
@@ -142,7 +154,7 @@ async def wired(
         async with wiring.model_wire(house, view, purpose="build", charge=charge) as wire:
             yield wire, WayOut()
         return
-    wanted, held = sidecars.wanted(here.composed, source), here.effective
+    wanted, held = sidecars.wanted(here.composed, source, forge), here.effective
     inside = Inside(protocol, slug, held.network, held.allow, held.routes, wanted)
     async with wiring.model_wire(house, view, purpose="build", inside=inside, charge=charge) as wire:
         way = await asyncio.to_thread(way_out.over, house, here, wire.socket.parent)
@@ -151,10 +163,10 @@ async def wired(
 
 def _task(
     context: Context, here: Ground, provider: Provider, round_: Round, asked: Asked, fitting: Fitting,
-    bottle: Bottle, wire: ModelWire, saving: _Saving,
+    bottle: Bottle, wire: ModelWire, saving: _Saving, forge: ForgeDesk | None,
 ) -> Task:  # fmt: skip
     return Task(
-        system=system(provider, here, wire),
+        system=system(provider, here, wire, forge=forge),
         skills=skills(here),
         prompt=asked.prompt,
         opening=asked.opening,
@@ -173,10 +185,13 @@ def _task(
     )
 
 
-def system(provider: Provider, here: Ground, wire: ModelWire, *, rules: str = prompts.SYSTEM) -> str:
+def system(
+    provider: Provider, here: Ground, wire: ModelWire, *, rules: str = prompts.SYSTEM,
+    forge: ForgeDesk | None = None,
+) -> str:  # fmt: skip
     """What the agent is told of itself, of the place it works in, and of whom it may ask."""
     composed = here.composed
-    notes = (*composed.notes, *sidecars.notes(provider, wire))
+    notes = (*composed.notes, *sidecars.notes(provider, wire, forge))
     return prompts.system(composed.prompt, notes, [each.name for each in composed.skills], rules=rules)
 
 

@@ -72,6 +72,20 @@ def step_completed(step: int = 1, **changes: Any) -> events.StepCompleted:
     return events.StepCompleted(**usual | changes)
 
 
+def push_merged_in(**changes: Any) -> events.PushMergedIn:
+    usual: dict[str, Any] = {
+        "branch": "boatwright/issue-7-pagination",
+        "head": commit("theirs"),
+        "ours": commit("head"),
+        "base": commit("base"),
+        "commit": commit("merge"),
+        "tree": commit("merged tree"),
+        "commits": 2,
+        "authors": ("Sailor",),
+    }
+    return events.PushMergedIn(**usual | changes)
+
+
 def model_called(reservation: str = "r-1", **changes: Any) -> events.ModelCalled:
     usual: dict[str, Any] = {
         "reservation": reservation,
@@ -138,6 +152,10 @@ PALETTE: tuple[Callable[[], events.Payload], ...] = (
     lambda: events.VerificationFailed(round=1, proof=None, findings=()),
     lambda: events.GateAnswered(round=1, gate="secure", outcome=Outcome.PASS, summary="Nothing found."),
     lambda: events.BranchPushed(branch="boatwright/issue-7-pagination", commit=commit("head"), old=None),
+    push_merged_in,
+    lambda: events.BranchMoved(
+        number=8, branch="boatwright/issue-7-pagination", head=commit("theirs"), ours=commit("head")
+    ),
     lambda: events.PullRequestOpened(
         number=8,
         branch="boatwright/issue-7-pagination",
@@ -147,6 +165,9 @@ PALETTE: tuple[Callable[[], events.Payload], ...] = (
         title="Pages",
     ),
     lambda: events.PullRequestUpdated(number=8, head=commit("head"), draft=False, title="Pages"),
+    lambda: events.ChecksFailed(
+        commit=commit("head"), names=("build",), conclusions=("failure",), excerpt=digest("checks")
+    ),
     lambda: events.CommentPosted(number=8, comment=3, marker="living:ex"),
     delivered,
     lambda: events.HeadApproved(number=8, commit=commit("head"), by="sailor"),

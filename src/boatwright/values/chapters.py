@@ -84,6 +84,8 @@ class Delivered(Chapter):
     commit: str
     ready: bool
     word: str
+    outcome: str = "delivered"
+    """How the turn ends: ``overtaken`` where others pushed first, and the next turn takes that in."""
 
 
 class Settled(Chapter):

@@ -33,3 +33,24 @@ class Event:
     @property
     def type(self) -> str:
         return self.payload.type
+
+
+def document(event: Event) -> dict[str, object]:
+    """The whole envelope with its payload, for machines."""
+    return {
+        "event_id": event.event_id,
+        "stream": event.stream,
+        "sequence": event.sequence,
+        "position": event.position,
+        "type": event.type,
+        "time": event.time,
+        "causation_id": event.causation_id,
+        "correlation_id": event.correlation_id,
+        "tenant": event.tenant,
+        "repository": event.repository,
+        "producer": event.producer,
+        "tags": event.tags,
+        "hash": event.hash,
+        "schema_version": event.payload.schema_version,
+        "payload": event.payload,
+    }

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from boatwright.values.finding import Finding, Outcome
 from boatwright.values.plan import Plan, Risk
 from boatwright.values.proof import HowRead, ProofVerdict
+from boatwright.values.skipping import SkipReason
 from boatwright.values.state import State
 from boatwright.values.usage import Cap, Usage
 
@@ -386,6 +387,41 @@ class BranchPushed(Payload):
     old: str | None
 
 
+class PushMergedIn(Payload):
+    """Others pushed to our branch: their head was taken in, and the work goes on from the merge.
+
+    A conflict is in the work as markers, in the files named here.
+    """
+
+    type = "push.merged_in"
+
+    branch: str
+    head: str
+    """Where they left the branch: parent of the next deliverable."""
+    ours: str
+    """The commit of the branch our work had accounted for; the merge was made against it."""
+    base: str
+    """The newest commit of the base branch that their head holds: what the work stands on now."""
+    commit: str
+    """The merge, as saved work."""
+    tree: str
+    commits: int
+    """Commits of others that the branch now has beside the base."""
+    authors: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+
+
+class BranchMoved(Payload):
+    """Others moved the branch of a pull request nobody works on: people were told that its head is not proven."""
+
+    type = "branch.moved"
+
+    number: int
+    branch: str
+    head: str
+    ours: str
+
+
 class PullRequestOpened(Payload):
     type = "pull_request.opened"
 
@@ -414,6 +450,24 @@ class CommentPosted(Payload):
     marker: str
 
 
+class ForgeCalled(Payload):
+    """What an agent asked of its forge, over its wire, and what came of it: ``done``, ``refused`` or ``failed``.
+
+    Never the text: its length in characters, and the digest of the call.
+    """
+
+    type = "forge.called"
+
+    round: int
+    call: str
+    number: int
+    outcome: str
+    reason: str = ""
+    """One word why it was refused or failed; of ``signal_done`` what it says: done or blocked."""
+    size: int = 0
+    digest: str = ""
+
+
 class FeatureDelivered(Payload):
     type = "feature.delivered"
     moves_to = State.DELIVERED
@@ -425,10 +479,24 @@ class FeatureDelivered(Payload):
     word: str
     usd: Decimal
     tokens: int
+    waits_for: tuple[str, ...] = ()
+    """Required checks of the repository without which it is not ready; every gate of ours is green."""
+
+
+class ChecksFailed(Payload):
+    """The repository's own checks failed on a commit we delivered; what they said is an artifact."""
+
+    type = "checks.failed"
+
+    commit: str
+    names: tuple[str, ...]
+    conclusions: tuple[str, ...]
+    excerpt: str
+    """Digest of what the agent is shown of their logs."""
 
 
 class HeadApproved(Payload):
-    """A person accepts changed tests, or an unproven head, for exactly this commit."""
+    """A person accepts changed tests, and what others pushed to paths no agent may change, for exactly this commit."""
 
     type = "head.approved"
 
@@ -511,3 +579,20 @@ class ResourcesReleased(Payload):
     type = "resources.released"
 
     released: tuple[str, ...]
+
+
+# --- at the door, on a stream of its own ---------------------------------------------------------------------
+
+
+class DeliverySkipped(Payload):
+    """A delivery of a forge was ignored, and why. On the stream ``deliveries``, which is no execution's."""
+
+    type = "delivery.skipped"
+
+    delivery: int
+    forge: str
+    event: str
+    path: str
+    """The repository as the forge spells it; empty where that could not be read."""
+    reason: SkipReason
+    detail: str = ""

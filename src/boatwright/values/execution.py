@@ -57,6 +57,10 @@ class ExecutionView(BaseModel):
     work_commit: str | None = None
     """The commit of the last completed step: what survives every kill."""
     ready: bool = False
+    waits_for: tuple[str, ...] = ()
+    """Required checks of the repository that the delivered commit waits for."""
+    checks_failed: str = ""
+    """The commit on which checks of the repository failed last, and were taken up."""
     word: str | None = None
     """The last word of the proof."""
     parked_code: str | None = None

@@ -22,6 +22,7 @@ from boatwright.stages import (
     review_plan,
     secure,
     settle,
+    switching,
     verify,
 )
 from boatwright.stages.house import House
@@ -55,32 +56,39 @@ class Judged(NamedTuple):
 
 
 async def turn(work: Turn, house: House) -> str:
-    """Tell one turn; returns its outcome word (``delivered``, ``parked``, ``completed``, ``cancelled``)."""
+    """Tell one turn; returns its outcome word (``delivered``, ``overtaken``, ``parked``, ``completed``, ``cancelled``)."""
     try:
         outcome = await _tell(work, house)
     except (errors.Stopped, errors.StoreUnavailable):
         raise  # nothing was decided: another worker, or this one later, goes on from here
     except errors.BoatwrightError as error:
         outcome = await _park(work, error)
-    await _stage(work, "conclude", lambda context: conclude.run(context, house, outcome), Settled)
+    await _stage(work, house, "conclude", lambda context: conclude.run(context, house, outcome), Settled)
     return outcome
 
 
 async def _tell(work: Turn, house: House) -> str:
-    asked = await _stage(work, "settle", lambda context: settle.run(context, house, work.commands), Work)
+    asked = await _stage(
+        work, house, "settle", lambda context: settle.run(context, house, work.commands), Work
+    )
     if asked.outcome:  # cancelled, closed or merged: nothing to build
         return asked.outcome
-    analysis = await _stage(work, "analyze", lambda context: analyze.run(context, house, asked), Analysis)
+    analysis = await _stage(
+        work, house, "analyze", lambda context: analyze.run(context, house, asked), Analysis
+    )
     # Memory is read here, when it exists: what went wrong before on these files.
-    planned = await _stage(work, "plan", lambda context: plan.run(context, house, asked, analysis), Planned)
     planned = await _stage(
-        work, "review_plan", lambda context: review_plan.run(context, house, planned), Planned
+        work, house, "plan", lambda context: plan.run(context, house, asked, analysis), Planned
+    )
+    planned = await _stage(
+        work, house, "review_plan", lambda context: review_plan.run(context, house, planned), Planned
     )
     if asked.only_plan:
         raise errors.Parked("the plan is ready; only the plan was asked for", code="planned")
     judged = await _gate_rounds(work, house, asked, analysis, planned)
-    await _stage(
+    delivered = await _stage(
         work,
+        house,
         "deliver",
         lambda context: deliver.run(
             context, house, planned, judged.verified, judged.secured, judged.reviewed
@@ -88,16 +96,26 @@ async def _tell(work: Turn, house: House) -> str:
         Delivered,
     )
     # Memory is written here, when it exists.
-    return "delivered"
+    return delivered.outcome
 
 
-async def _stage(work: Turn, name: str, body: Callable[[Context], Awaitable[T]], result: type[T]) -> T:
-    """One durable stage, announced to whoever watches."""
+async def _stage(
+    work: Turn, house: House, name: str, body: Callable[[Context], Awaitable[T]], result: type[T]
+) -> T:
+    """One durable stage, announced to whoever watches. All but the first and the last stop where it is switched off."""
     if name not in QUIET:
         work.say(f"▸ {name.partition('-')[0]}")
-    return await work.stage(name, body, result)
+    if name in UNSTOPPED:
+        return await work.stage(name, body, result)
+
+    async def heeding(context: Context) -> T:
+        return await switching.heeded(house, work.execution, lambda: body(context))
+
+    return await work.stage(name, heeding, result)
 
 
+UNSTOPPED = frozenset({"settle", "conclude"})
+"""What a person asked for is heard, and what is open is let go of, whatever is switched off."""
 QUIET = frozenset({"settle", "review_plan", "conclude"})
 T = TypeVar("T", bound=Chapter)
 
@@ -108,7 +126,7 @@ async def _gate_rounds(work: Turn, house: House, asked: Work, analysis: Analysis
     for attempt in range(1, analysis.rounds + 1):
         built = await _build(work, house, asked, analysis, planned, attempt)
         if judged is not None and built.tree and built.tree == judged.built.tree:
-            return await _stand(work, judged, built, attempt)
+            return await _stand(work, house, judged, built, attempt)
         judged = await _gates(work, house, planned, built, attempt)
         if not asked.build or judged.good_enough:
             break
@@ -121,30 +139,31 @@ async def _build(
 ) -> Built:
     return await _stage(
         work,
+        house,
         f"build-{attempt}",
         lambda context: build.run(context, house, asked, analysis, planned, attempt),
         Built,
     )
 
 
-async def _stand(work: Turn, judged: Judged, built: Built, attempt: int) -> Judged:
+async def _stand(work: Turn, house: House, judged: Judged, built: Built, attempt: int) -> Judged:
     """The round left the tree as it was: another look, or another round, would say the same."""
     before = judged.verified
     verified = await _stage(
-        work, f"verify-{attempt}", lambda context: verify.again(context, before, built), Verified
+        work, house, f"verify-{attempt}", lambda context: verify.again(context, before, built), Verified
     )
     return Judged(built, verified, judged.secured, judged.reviewed)
 
 
 async def _gates(work: Turn, house: House, planned: Planned, built: Built, attempt: int) -> Judged:
     verified = await _stage(
-        work, f"verify-{attempt}", lambda context: verify.run(context, house, planned, built), Verified
+        work, house, f"verify-{attempt}", lambda context: verify.run(context, house, planned, built), Verified
     )
     secured = await _stage(
-        work, f"secure-{attempt}", lambda context: secure.run(context, house, verified), Gated
+        work, house, f"secure-{attempt}", lambda context: secure.run(context, house, verified), Gated
     )
     reviewed = await _stage(
-        work, f"review-{attempt}", lambda context: review.run(context, house, planned, verified), Gated
+        work, house, f"review-{attempt}", lambda context: review.run(context, house, planned, verified), Gated
     )
     return Judged(built, verified, secured, reviewed)
 

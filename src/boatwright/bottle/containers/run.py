@@ -81,7 +81,8 @@ class ContainerRun(Run):
         self._container.engine.ask(*self._container.engine.removal(self._container.name)[-6:])
 
     def _made(self) -> bool:
-        return self._container.pidfile.exists()
+        # Whoever destroys a bottle of another process takes the file away before that one has looked.
+        return self.first is not None or self._container.pidfile.exists()
 
     def _is_first(self, pid: int) -> bool:
         # Not by its uid: the runtime has not given up its own yet when it names the process.

@@ -30,26 +30,29 @@ REFERENCE = (
 """What a reference looks like; anything else is refused without being repeated: it may be a key."""
 
 
-def resolve(reference: str, *, environment: Mapping[str, str], blanks: bool = False) -> Secret:
+def resolve(
+    reference: str, *, environment: Mapping[str, str], blanks: bool = False, lines: bool = False
+) -> Secret:
     """The secret behind ``reference``. Blocks: for a keyring or Vault up to some seconds.
 
     ``errors.Parked`` (code ``credential``), one sentence and the remedy, when it is not there, locked, out of reach,
-    or holds what is no key. ``blanks`` lets a password have them; other control characters never pass.
+    or holds what is no key. ``blanks`` lets a password have them, ``lines`` a key in PEM its lines; other control
+    characters never pass.
     """
     check(reference)
     kind, _, name = reference.partition(":")
     if kind == "env":
-        return files.from_environment(name, environment, blanks)
+        return files.from_environment(name, environment, blanks, lines)
     if kind == "file":
         path, _, field = name.partition("#")
-        return files.from_file(Path(path).expanduser(), blanks, field)
+        return files.from_file(Path(path).expanduser(), blanks, field, lines)
     if kind == "keyring":
         service, _, account = name.partition("/")
         found = keyrings.read(service, account, surroundings(reference, environment))
     else:
         path, _, field = name.partition("#")
         found = vault.read(path, field, environment)
-    return value.clean(found, f"the secret {reference}", blanks)
+    return value.clean(found, f"the secret {reference}", blanks, lines)
 
 
 def check(reference: str) -> None:

@@ -13,14 +13,16 @@ from boatwright.config.secrets.value import Secret, absent, clean
 _LONGEST = 64 * 1024
 
 
-def from_environment(name: str, environment: Mapping[str, str], blanks: bool = False) -> Secret:
+def from_environment(
+    name: str, environment: Mapping[str, str], blanks: bool = False, lines: bool = False
+) -> Secret:
     value = environment.get(name, "").strip()
     if not value:
         raise absent(f"the key is missing: the variable {name} is not set", f"export {name}=…")
-    return clean(value, f"the variable {name}", blanks)
+    return clean(value, f"the variable {name}", blanks, lines)
 
 
-def from_file(path: Path, blanks: bool = False, field: str = "") -> Secret:
+def from_file(path: Path, blanks: bool = False, field: str = "", lines: bool = False) -> Secret:
     """A regular file nobody else may read, or the text at ``field`` (``A.B``) of one of JSON; anything else is refused
     with the command that mends it.
     """
@@ -41,7 +43,7 @@ def from_file(path: Path, blanks: bool = False, field: str = "") -> Secret:
         os.close(descriptor)
     if not value:
         raise absent(f"the key file {path} is empty", f"write the key to {path}")
-    return clean(_member(value, field, path) if field else value, f"the key file {path}", blanks)
+    return clean(_member(value, field, path) if field else value, f"the key file {path}", blanks, lines)
 
 
 def _member(text: str, field: str, path: Path) -> str:

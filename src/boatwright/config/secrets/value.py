@@ -22,13 +22,15 @@ class Secret:
         return self._value
 
 
-def clean(text: str, where: str, blanks: bool = False) -> Secret:
-    """The text as a secret: printable ASCII without blanks, which is all that may stand in a header."""
-    text = text.strip()
+def clean(text: str, where: str, blanks: bool = False, lines: bool = False) -> Secret:
+    """The text as a secret: printable ASCII without blanks, which is all that may stand in a header. With ``lines`` it
+    may have some, as a key in PEM has.
+    """
+    text = text.strip().replace("\r\n", "\n")
     if not text:
         raise absent(f"{where} is empty", "write the key there")
     lowest = 0x20 if blanks else 0x21
-    if any(ord(char) < lowest or ord(char) > 0x7E for char in text):
+    if any(ord(char) < lowest or ord(char) > 0x7E for char in (text.replace("\n", "") if lines else text)):
         raise absent(
             f"{where} holds something that is not a key (blanks or control characters)", "write the key alone"
         )

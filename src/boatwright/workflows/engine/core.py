@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from boatwright.ledger import Ledger
 from boatwright.ledger.inbox import Inbox
 from boatwright.ledger.leases import Lease, Leases
 from boatwright.ledger.turns import Claimed, Turns
+from boatwright.rules.keyed import Key
 from boatwright.rules.turns import Worker, release_for
 from boatwright.values.clock import Clock, Ids
 from boatwright.values.events import FeatureRequested
@@ -76,22 +77,31 @@ class Engine:
         """Where turns of a foreground run wait for that run."""
         return f"{self.queue}/{execution}"
 
-    def request(self, execution: str, request: FeatureRequested, *, private: bool = False) -> None:
-        """A new execution: its first event and the command for its first turn, in one transaction.
+    def request(
+        self, execution: str, request: FeatureRequested, *, private: bool = False, key: Key | None = None
+    ) -> str:
+        """A new execution: its first event and the command for its first turn, in one transaction; and its key.
 
-        ``errors.Conflict`` when the issue has a live execution (its id is the error's subject).
+        Returns its id; that of before where it was asked for under ``key`` already, which is only seen to have its turn.
+        ``errors.Conflict`` when the issue has a live execution (its id is the error's subject), ``errors.KeyTaken`` when
+        ``key`` was sent with another request.
         """
         with self.ledger.database.write() as writer:
-            self.ledger.events.append(execution, request, key="feature.requested", connection=writer)
-            self.inbox.put(
-                execution,
-                kind="request",
-                sender_key="request",
-                author=request.requested_by,
-                connection=writer,
-            )
+            asked = execution
+            if key is not None:
+                asked = self.ledger.request_keys.take(key, execution, connection=writer)
+            if asked == execution:
+                self.ledger.events.append(execution, request, key="feature.requested", connection=writer)
+                self.inbox.put(
+                    execution,
+                    kind="request",
+                    sender_key="request",
+                    author=request.requested_by,
+                    connection=writer,
+                )
         crash.point("intake.stored")
-        self.start_turn(execution, private=private)
+        self.start_turn(asked, private=private)
+        return asked
 
     def submit(
         self,
@@ -166,11 +176,13 @@ class Engine:
         *,
         until: Callable[[], bool] | None = None,
         begun: Callable[[], None] = lambda: None,
+        leaving: Callable[[], Awaitable[None]] | None = None,
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
         """Work on whatever waits, until SIGTERM, SIGINT, cancellation, or ``until`` says so; then drain.
 
         ``begun`` is called once a signal would be heard: who announces the worker before invites one that kills it.
+        ``leaving`` is awaited before the drain: whoever brings more work stops first.
         """
         with Signals() as told:
             async with self._at_work(
@@ -180,6 +192,8 @@ class Engine:
                 await asyncio.to_thread(self._clean_quietly)
                 while not told.is_set() and not (until is not None and until()):
                     await nap(told, 0.1)
+                if leaving is not None:
+                    await leaving()
 
     async def run_execution(self, execution: str, on_line: OnLine) -> None:
         """Work on one execution in the foreground; returns when no turn is live and nothing waits.

@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -327,10 +328,20 @@ def quiet(log: Path) -> None:
         handler.close()
     log.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
-    kept = logging.FileHandler(log, delay=True)
+    kept = _Kept(log, delay=True)
     kept.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
     logger.addHandler(kept)
     logger.setLevel(logging.WARNING)
+
+
+class _Kept(logging.FileHandler):
+    """The engine's log. Where it cannot be written, because its directory is gone say, what is told is lost, and the work is
+    not.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):
+            super().emit(record)
 
 
 def report(message: str, error: BaseException | None = None) -> None:

@@ -1,0 +1,34 @@
+"""``boatwright doctor --forge``: the rights each forge has not given us, each with its remedy."""
+
+from __future__ import annotations
+
+from boatwright import errors
+from boatwright.cli import common
+from boatwright.intake import forge_doctor
+from boatwright.intake.forge_doctor import Checkup
+
+
+def run(*, as_json: bool) -> int:
+    """Exit 3 where something is missing, or could not be asked for."""
+    with common.housed() as house:
+        found = common.wait(forge_doctor.look(house))
+    if as_json:
+        common.emit_json(found)
+    else:
+        for each in found:
+            _tell(each)
+        if not found:
+            common.say("no repository is served from a forge")
+            common.moves(("boatwright repo add URL",))
+    return 0 if all(each.well for each in found) else errors.MissingPart.exit_code
+
+
+def _tell(each: Checkup) -> None:
+    state = "nothing is missing" if each.well else "not ready"
+    common.say(f"{each.repository:<40} {each.forge} {each.path}, as {each.me or 'nobody'}: {state}")
+    if each.trouble:
+        common.say(f"  {each.trouble}")
+        common.moves(each.next_moves)
+    for right in each.missing:
+        common.say(f"  missing: {right.right} ({right.why})")
+        common.moves((right.remedy,))
