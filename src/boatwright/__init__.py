@@ -18,6 +18,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from boatwright.intake.solo_topic import Named
     from boatwright.stages.house import House
     from boatwright.values.solo import Solo
 
@@ -59,17 +60,20 @@ def start_headless(
 
     ``bottles`` take the place of the agent's own. ``label`` (default: the agent's name) in use becomes ``label-2``.
     Manifests are those of this host and of the repository around ``user_cwd`` (default: the current directory), at its
-    HEAD; ``copy_cwd`` makes that commit the workspace. Raises :class:`BottleError`; without a ``slug`` nothing was made.
+    HEAD; ``copy_cwd`` makes that commit the workspace. ``forge_env`` names the issue that the agent may call its forge
+    about: ``FORGE_ISSUE``, and ``FORGE_REPOSITORY`` (a path or a URL; default: the repository around ``user_cwd``). The
+    login is this host's; none is taken from there. Raises :class:`BottleError`; without a ``slug`` nothing was made.
     """
     from pathlib import Path  # noqa: PLC0415 - nothing is loaded before it is asked for
 
     from boatwright.intake import solo  # noqa: PLC0415
 
-    _refuse(backend_name, forge_env)
+    _refuse(backend_name)
+    topic = _topic(forge_env)
     ask = solo.Ask(
         agent=agent_name, prompt=prompt, cwd=Path(user_cwd or Path.cwd()).expanduser().absolute(),
         bottles=None if bottles is None else tuple(bottles), label=label, color=color, copy_cwd=copy_cwd,
-        backend=backend_name,
+        backend=backend_name, topic=topic,
     )  # fmt: skip
     made: list[Solo] = []
 
@@ -83,13 +87,18 @@ def start_headless(
 def resume_headless(
     slug: str, *, prompt: str, backend_name: str | None = None, forge_env: Mapping[str, str] | None = None
 ) -> None:
-    """Have the agent of a bottle go on, with its own session; after a freeze in a new bottle."""
+    """Have the agent of a bottle go on, with its own session; after a freeze in a new bottle. A bottle stays with the
+    issue it was begun for: another ``forge_env`` is refused.
+    """
     from boatwright.intake import solo  # noqa: PLC0415
 
-    _refuse(backend_name, forge_env)
+    _refuse(backend_name)
+    topic = _topic(forge_env)
 
     async def work(house: House) -> Solo:
-        return await solo.resume(house, slug, prompt, backend=backend_name, say=_quiet, begun=_quiet)
+        return await solo.resume(
+            house, slug, prompt, backend=backend_name, topic=topic, say=_quiet, begun=_quiet
+        )
 
     _ended(_call(work, lambda: slug))
 
@@ -114,7 +123,7 @@ def _quiet(_: object) -> None:
     """Nobody watches: the bottle's log has it."""
 
 
-def _refuse(backend_name: str | None, forge_env: Mapping[str, str] | None = None) -> None:
+def _refuse(backend_name: str | None) -> None:
     from boatwright import errors  # noqa: PLC0415
     from boatwright.intake import solo  # noqa: PLC0415
 
@@ -122,8 +131,17 @@ def _refuse(backend_name: str | None, forge_env: Mapping[str, str] | None = None
         solo.refuse_backend(backend_name)
     except errors.BadInput as error:
         raise _translated(error, None) from error
-    if forge_env is not None:
-        raise BottleError("forge_env is not in this release: a bottle of its own has no forge", exit_code=2)
+
+
+def _topic(forge_env: Mapping[str, str] | None) -> Named | None:
+    """The issue that is named; None: the agent has no forge to call."""
+    from boatwright import errors  # noqa: PLC0415
+    from boatwright.intake import solo_topic  # noqa: PLC0415
+
+    try:
+        return None if forge_env is None else solo_topic.named(forge_env)
+    except errors.BadInput as error:
+        raise _translated(error, None) from error
 
 
 def _call(work: Callable[[House], Coroutine[Any, Any, _T]], slug: Callable[[], str | None]) -> _T:

@@ -50,6 +50,13 @@ class Desk:
         (place / name).write_text(text)
         (place / name).chmod(0o755)
 
+    def agent(self, name: str, keys: str, *, calls: str) -> None:
+        """A manifest of this host's."""
+        place = self.root / "state" / "agents"
+        place.mkdir(parents=True, exist_ok=True)
+        (self.root / "state").chmod(0o711)
+        (place / f"{name}.md").write_text(f"---\nprovider: command\nforge_calls: {calls}\n{keys}\n---\n")
+
     def git(self, *arguments: str) -> None:
         argv = ["git", "-C", str(self.repository), *WHO, *arguments]
         subprocess.run(argv, check=True, env=GIT, capture_output=True)
@@ -219,15 +226,35 @@ def trace(state: Path) -> set[str]:
         ("builtin", {"user_cwd": "/nowhere/at/all"}, 2, "there is no directory"),
         ("builtin", {"user_cwd": "/", "copy_cwd": True}, 2, "not a git repository"),
         ("builtin", {"backend_name": "podman"}, 2, "there is no backend 'podman'"),
-        ("builtin", {"forge_env": {}}, 2, "not in this release"),
+        ("builtin", {"forge_env": {}}, 2, "FORGE_ISSUE of forge_env is not the number"),
+        ("builtin", {"forge_env": {"FORGE_ISSUE": "1; rm"}}, 2, "FORGE_ISSUE of forge_env is not the number"),
+        (
+            "builtin",
+            {"forge_env": {"FORGE_ISSUE": "1", "FORGE_TOKEN": "canary-4711"}},
+            2,
+            "no FORGE_TOKEN: this host's own",
+        ),
+        ("builtin", {"forge_env": {"FORGE_ISSUE": "1"}}, 2, "builtin thinks on the host"),
+        ("claude", {"forge_env": {"FORGE_ISSUE": "1"}}, 2, "the agent 'claude' may not call the forge"),
+        ("caller", {"forge_env": {"FORGE_ISSUE": "1"}, "user_cwd": "/"}, 2, "whose issue 1 is it"),
+        ("caller", {"forge_env": {"FORGE_ISSUE": "1"}}, 2, "has no issue"),
+        (
+            "caller",
+            {"forge_env": {"FORGE_ISSUE": "1", "FORGE_REPOSITORY": "/nowhere"}},
+            2,
+            "there is no repository at",
+        ),
     ],
 )
 def test_what_is_refused_leaves_no_trace(
     desk: Desk, agent: str, more: dict[str, Any], code: int, sentence: str
 ) -> None:
+    desk.program("claude", "#!/bin/sh\nexit 0\n")
+    desk.agent("caller", 'command: {run: [env, "true"], protocol: openai}', calls="read")
     before = trace(desk.root / "state")
     with pytest.raises(BottleError, match=sentence) as raised:
         boatwright.start_headless(agent, **{"prompt": "x", **more})
+    assert "canary-4711" not in str(raised.value) + str(raised.value.next_moves)
     assert (raised.value.exit_code, raised.value.slug) == (code, None)
     assert trace(desk.root / "state") == before
 

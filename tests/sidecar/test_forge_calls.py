@@ -22,6 +22,7 @@ from boatwright.rules.forge_calls import MOST_CALLS, Scope
 from boatwright.scan import programs
 from boatwright.scan.protocol import Blob, CouldNotCheck, Leak
 from boatwright.sidecar import beside, forge_calls
+from boatwright.sidecar.call_record import OfTurn
 from boatwright.sidecar.forge_desk import ForgeDesk, Work
 from boatwright.testing import samples
 from boatwright.values.calls import CallKind, ForgeCall, ForgeCalls
@@ -107,7 +108,7 @@ class Bench:
         log = Log(self.state.logs / "forge-calls.log", SystemClock())
         work = Work(REPOSITORY, 1, "Mend it", "The last page is dropped.")
         scope = replace(self.scope, **changes)
-        return ForgeDesk(self.turn, self.talk, work, scope, scanner=self.eyes, log=log)
+        return ForgeDesk(OfTurn(self.turn), self.talk, work, scope, scanner=self.eyes, log=log)
 
     def told(self) -> list[tuple[str, int, str, str]]:
         found = [event.payload for event in self.ledger.events.stream(EXECUTION)]

@@ -55,6 +55,8 @@ def _row(house: House, record: Solo) -> dict[str, object]:
         "account": record.account,
         "usd": sum((call.usd for call in calls), start=Decimal(0)),
         "tokens": sum(call.usage.tokens for call in calls),
+        "issue": record.topic.issue if record.topic else None,
+        "issue_of": record.topic.repository if record.topic else None,
         "created": record.created,
         "session": record.session,
         "archive": record.archive,

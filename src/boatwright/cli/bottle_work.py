@@ -13,6 +13,7 @@ from boatwright import errors
 from boatwright.cli import bottle_look, bottle_terminal, common, preflight
 from boatwright.intake import solo as intake
 from boatwright.intake.solo import Ask, Wanted
+from boatwright.intake.solo_topic import Named
 from boatwright.stages.house import House
 from boatwright.values.solo import Solo
 
@@ -50,6 +51,15 @@ def start(
     record: Annotated[
         bool, typer.Option("--record", help="Keep what models are asked and answer, as a tape.")
     ] = False,
+    issue: Annotated[
+        int | None,
+        typer.Option(
+            "--issue", min=1, help="The issue its agent may call the forge about, as its manifest allows."
+        ),
+    ] = None,
+    repo: Annotated[
+        str | None, typer.Option("--repo", help="Whose issue: a path or URL. Default: the repository here.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done; leave no trace.")
     ] = False,
@@ -63,7 +73,7 @@ def start(
     ask = Ask(
         agent=agent or "", prompt=asked or "", cwd=Path.cwd(), bottles=tuple(bottle) if bottle else None, label=label,
         color=color, budget=budget, model=model, copy_cwd=cwd, backend=backend,
-        record=record,
+        record=record, topic=_topic(issue, repo),
     )  # fmt: skip
     with common.housed() as house:
         if backend is not None:  # else its manifests may name one
@@ -97,6 +107,12 @@ def _prompt(headless: bool, prompt: str | None) -> str | None:
         raise errors.BadInput("--headless needs --prompt", next_moves=('--headless --prompt "…"',))
     intake.refuse_prompt(prompt)
     return prompt
+
+
+def _topic(issue: int | None, repo: str | None) -> Named | None:
+    if issue is None and repo is not None:
+        raise errors.BadInput("--repo says whose issue it is: it needs --issue", next_moves=("--issue N",))
+    return None if issue is None else Named(issue, repo)
 
 
 async def _dry(house: House, ask: Ask) -> int:

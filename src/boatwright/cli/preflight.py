@@ -9,7 +9,7 @@ from boatwright.intake.solo import Wanted
 from boatwright.rules.composed import Leaf
 from boatwright.stages import solo
 from boatwright.stages.house import House
-from boatwright.values.solo import Solo, SoloState
+from boatwright.values.solo import Solo, SoloState, SoloTopic
 
 _SHOWN = (
     "agent", "provider", "model", "budget", "network", "routes", "limits.wall", "setup_command", "bottles", "skills",
@@ -41,6 +41,11 @@ def lines(house: House, wanted: Wanted) -> list[tuple[str, str, str]]:
         *leaves,
         ("asked for", f"{draft.model}, {draft.budget}", ""),
         ("workspace", workspace(draft), ""),
+        *(
+            [("issue", topic(draft.topic), f"its agent may {wanted.here.effective.forge_calls}")]
+            if draft.topic
+            else []
+        ),
         *([("tape", "what models are asked and answer is kept", "--record")] if draft.recorded else []),
         ("backend", draft.backend or house.backend.name, ""),
     ]
@@ -54,6 +59,10 @@ def _value(wanted: Wanted, leaf: Leaf) -> str:
 
 def workspace(record: Solo) -> str:
     return f"{remote.shown(record.source)} at {record.commit[:12]}" if record.copied else "empty"
+
+
+def topic(about: SoloTopic) -> str:
+    return f"{about.issue} of {about.repository}: {about.title}"
 
 
 def _named(wanted: Wanted) -> str:

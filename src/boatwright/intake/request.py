@@ -277,12 +277,17 @@ async def _words(house: House, repository: str, ask: Ask) -> tuple[str, str]:
         title, body = ask.words
         return title[:TITLE_CAP], forge_calls.without(body)[:BODY_CAP]
     if ask.issue is not None:
-        issue = await house.forge.issue(repository, ask.issue)
-        return issue.title[:TITLE_CAP], forge_calls.without(issue.body)[:BODY_CAP]
+        return await words_of(house, repository, ask.issue)
     text = (ask.text or "").encode("utf-8", "replace").decode().strip()
     if not text:
         raise errors.BadInput("the text is empty: say what should change", next_moves=('--text "…"',))
     return text.splitlines()[0][:TITLE_CAP], text[:BODY_CAP]
+
+
+async def words_of(house: House, repository: str, number: int) -> tuple[str, str]:
+    """Title and body of an issue as the forge has them now, as much of them as is taken."""
+    issue = await house.forge.issue(repository, number)
+    return issue.title[:TITLE_CAP], forge_calls.without(issue.body)[:BODY_CAP]
 
 
 async def _refuse_script(house: House, model: ModelRef) -> None:

@@ -24,7 +24,8 @@ from boatwright.config.shelf import Shelf
 from boatwright.git import worktree
 from boatwright.git.mirror import Mirror
 from boatwright.git.remote import Remote
-from boatwright.intake import logins, request
+from boatwright.intake import logins, request, solo_topic
+from boatwright.intake.solo_topic import Named
 from boatwright.rules import labels, naming
 from boatwright.stages import cutting, ground, manifests, solo, solo_cut, solo_log, working
 from boatwright.stages.ground import Ground
@@ -59,6 +60,8 @@ class Ask:
     terminal: bool = False
     """Whether it works at a terminal, with no prompt."""
     record: bool = False
+    topic: Named | None = None
+    """The issue the agent may call its forge about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +131,14 @@ async def look(house: House, ask: Ask, *, dry: bool = False) -> Wanted:
             solo.refuse_no_screen(agent)
             house.backend.of(held.backend).refuse_no_terminals()
         await asyncio.to_thread(agent.fit, _host(house, place))
+        topic = await solo_topic.look(house, ask.topic, repository, agent, held) if ask.topic else None
     draft = Solo(
         slug="", account="", agent=here.composed.agent, provider=here.composed.provider, bottles=ask.bottles,
         model=str(models), budget=held.budget, color=ask.color or here.composed.color, repository=repository,
         source=mirror.source if mirror else "", commit=commit, copied=ask.copy_cwd,
         setup_command=here.setup_line if held.sources["setup_command"] in {FLAG, ENVIRONMENT} else None,
         backend=held.backend, created=house.clock.now(), terminal=ask.terminal, recorded=ask.record,
+        topic=topic,
     )  # fmt: skip
     label = ask.label or here.composed.agent
     labels.refuse(label)
@@ -189,6 +194,7 @@ async def resume(
     *,
     budget: str | None = None,
     backend: str | None = None,
+    topic: Named | None = None,
     say: Say,
     begun: Callable[[Solo], None],
     terminal: Terminal | None = None,
@@ -198,6 +204,7 @@ async def resume(
         refuse_prompt(prompt)
     known = records(house)
     refuse_another(known.get(slug), backend)
+    solo_topic.refuse_another(known.get(slug), topic)
     await asyncio.to_thread(house.require_bottle, made_by(known.get(slug)))
     with await asyncio.to_thread(known.hold, slug) as hold:
         # What a kill left half done comes first: once the cut is lifted nobody knows of it.

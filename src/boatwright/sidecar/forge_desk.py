@@ -1,4 +1,4 @@
-"""What becomes of an agent's call to its forge: asked of the rules, done once, told in words, one event and one line each.
+"""What becomes of an agent's call to its forge: asked of the rules, done once, told in words, one record and one line each.
 
 What is written is an effect of the marked kind: the intent first, then a look for what bears the mark, then the act, then
 the outcome. The same text again, in this round or after a kill, is the same effect.
@@ -19,10 +19,10 @@ from boatwright.rules import forge_calls as rule
 from boatwright.rules import plain
 from boatwright.rules.forge_calls import Refusal, Remark, Scope, Topic
 from boatwright.scan.protocol import Blob, CouldNotCheck, Scanner
+from boatwright.sidecar.call_record import CallRecord
 from boatwright.sidecar.tooling import Answer
 from boatwright.values.calls import CallKind, ForgeCall, Signal
-from boatwright.values.context import Context
-from boatwright.values.events import EffectIntended, ForgeCalled
+from boatwright.values.events import ForgeCalled
 from boatwright.values.people import Permission
 
 US = "boatwright"
@@ -59,7 +59,7 @@ class Talk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Whose calls these are: the execution's repository, its round, and the words its request was fixed to."""
+    """Whose calls these are: the repository, the round, and the words that the request was fixed to."""
 
     repository: str
     round: int
@@ -77,9 +77,9 @@ class ForgeDesk:
     """The forge desk of one wire."""
 
     def __init__(
-        self, context: Context, forge: Talk, work: Work, scope: Scope, *, scanner: Scanner, log: Log
+        self, record: CallRecord, forge: Talk, work: Work, scope: Scope, *, scanner: Scanner, log: Log
     ) -> None:
-        self._context, self._forge, self._work, self.scope = context, forge, work, scope
+        self._kept, self._forge, self._work, self.scope = record, forge, work, scope
         self._scanner, self._log = scanner, log
         self._made = 0
         self._writing = asyncio.Lock()
@@ -192,12 +192,10 @@ class ForgeDesk:
 
     async def _was_done(self, call: ForgeCall) -> bool:
         """Whether this very text was the last that was written there."""
-        told = [event.payload for event in await self._context.history()]
         there = [
             each.digest
-            for each in told
-            if isinstance(each, ForgeCalled)
-            and (each.call, each.number, each.outcome) == (call.kind, call.number, "done")
+            for each in await self._kept.told()
+            if (each.call, each.number, each.outcome) == (call.kind, call.number, "done")
         ]
         if call.kind is CallKind.UPDATE_DESCRIPTION:
             return there[-1:] == [call.digest]
@@ -205,9 +203,8 @@ class ForgeDesk:
 
     async def _once(self, call: ForgeCall) -> None:
         mark = self._mark(call)
-        await self._context.fence()
-        intended = EffectIntended(effect=call.kind, kind="marked", target=f"{call.number}:{mark}")
-        await self._context.emit(intended, key=f"call:intend:{call.digest}")
+        await self._kept.fence()
+        await self._kept.intend(call, mark)
         crash.point("call.intended")
         comments = call.kind is CallKind.POST_COMMENT
         await (self._comment(call, mark) if comments else self._describe(call))
@@ -216,16 +213,16 @@ class ForgeDesk:
         crash.point("call.told")
 
     def _mark(self, call: ForgeCall) -> str:
-        return f"agent:{self._context.execution}:{call.digest[:16]}"
+        return f"agent:{self._kept.caller}:{call.digest[:16]}"
 
     async def _comment(self, call: ForgeCall, mark: str) -> None:
         """One comment with this mark; extras of a pass that was killed are removed."""
-        repository, execution = self._work.repository, self._context.execution
+        repository = self._work.repository
         ours = [c for c in await self._forge.comments(repository, call.number) if c.marker == mark]
         for extra in ours[1:]:
             await self._forge.delete_comment(repository, extra.id)
         if not ours:
-            body = rule.comment(call.text, execution)
+            body = rule.comment(call.text, self._kept.caller)
             await self._forge.post_comment(repository, call.number, author=US, body=body, marker=mark)
 
     async def _describe(self, call: ForgeCall) -> None:
@@ -239,7 +236,7 @@ class ForgeDesk:
             await forge.describe_issue(repository, call.number, body=self._described(body, call))
 
     def _described(self, body: str, call: ForgeCall) -> str:
-        text = rule.described(body, call.text, self._context.execution)
+        text = rule.described(body, call.text, self._kept.caller)
         if len(text) > marks.LONGEST:
             what = "the description that people wrote leaves no room for a section of yours"
             raise _Refused(Refusal("too_long", what))
@@ -268,14 +265,13 @@ class ForgeDesk:
     async def _record(
         self, call: ForgeCall, outcome: str, *, reason: str = "", size: int = 0, once: bool = False
     ) -> None:
-        """One line and one event; of a comment that is written, one event however often it is told."""
+        """One line and one record; of a comment that is written, one record however often it is told."""
         self._log.line(
-            outcome, execution=self._context.execution, round=self._work.round, call=call.kind,
+            outcome, execution=self._kept.caller, round=self._work.round, call=call.kind,
             number=call.number, reason=reason, size=size, digest=call.digest[:16],
         )  # fmt: skip
         told = ForgeCalled(
             round=self._work.round, call=call.kind, number=call.number, outcome=outcome, reason=reason,
             size=size, digest=call.digest,
         )  # fmt: skip
-        own = call.digest if once else self._context.ids.token()[:16]
-        await self._context.emit(told, key=f"call:{outcome}:{own}")
+        await self._kept.tell(told, once=once)

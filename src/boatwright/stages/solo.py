@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -31,8 +32,11 @@ from boatwright.config.effective import DEFAULT, Flags
 from boatwright.git import names
 from boatwright.git.mirror import Mirror
 from boatwright.rules import paths, prompts
+from boatwright.sidecar.call_file import CallFile
+from boatwright.sidecar.forge_desk import ForgeDesk
 from boatwright.sidecar.gate_repository import Source
-from boatwright.stages import bottles, cutting, environments, ground, working
+from boatwright.stages import attending, bottles, cutting, environments, ground, sidecars, working
+from boatwright.stages.attending import Ears
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
 from boatwright.stages.solo_records import Hold, Records
@@ -134,10 +138,20 @@ class _Run:
         fitting = await asyncio.to_thread(provider.fit, working.host(house))
         await close_wires(house, record)
         source = Source(mirror, record.commit, record.slug) if mirror else None
-        async with working.wired(house, account(record), provider, here, record.slug, source) as (wire, way):
+        desk = self._desk(here, provider)
+        async with working.wired(house, account(record), provider, here, record.slug, source, desk) as opened:
+            wire, way = opened
             bottle = await self._bottle(mirror if record.copied else None, here, fitting, way)
-            task = await self._task(prompt, provider, here, fitting, bottle, wire)
-            return await self._ended(provider, task)
+            task = await self._task(prompt, provider, here, fitting, bottle, wire, desk)
+            return await self._ended(provider, task, desk)
+
+    def _desk(self, here: Ground, provider: Provider) -> ForgeDesk | None:
+        """Where its agent's calls to the forge go, if it has an issue."""
+        record, house = self.record, self._house
+        if not provider.wired:
+            return None
+        kept = CallFile(self._records.calls(record.slug), record.account, house.clock)
+        return sidecars.desk_alone(house, kept, record.topic, here.effective, len(record.prompts) + 1)
 
     async def _bottle(self, mirror: Mirror | None, here: Ground, fitting: Fitting, way: WayOut) -> Bottle:
         """A new bottle, laid out; the frozen one in a new bottle; or the one that is there, and still."""
@@ -161,8 +175,9 @@ class _Run:
         return bottle
 
     async def _task(
-        self, prompt: str, provider: Provider, here: Ground, fitting: Fitting, bottle: Bottle, wire: ModelWire
-    ) -> Task:
+        self, prompt: str, provider: Provider, here: Ground, fitting: Fitting, bottle: Bottle, wire: ModelWire,
+        desk: ForgeDesk | None,
+    ) -> Task:  # fmt: skip
         house, record = self._house, self.record
         new = () if self._terminal else (await house.keep("prompt", prompt.encode()),)
         asked = (*record.prompts, *new)
@@ -180,7 +195,7 @@ class _Run:
             )
         )  # fmt: skip
         return Task(
-            system=working.system(provider, here, wire, rules=prompts.ALONE),
+            system=working.system(provider, here, wire, rules=prompts.ALONE, forge=desk),
             skills=working.skills(here),
             prompt="\n\n".join(told),
             transcript=None if provider.wired else saved,
@@ -198,12 +213,15 @@ class _Run:
             terminal=self._terminal,
         )
 
-    async def _ended(self, provider: Provider, task: Task) -> Solo:
-        """Run the agent; however it ends, the record says so."""
+    async def _ended(self, provider: Provider, task: Task, desk: ForgeDesk | None) -> Solo:
+        """Run the agent; however it ends, the record says so. What it says of its end at the forge desk ends it, but for
+        a terminal: there a person says so.
+        """
+        run = provider.run(task)
+        if desk is not None and self._terminal is None:
+            run = attending.attended(task.ending, Ears(math.inf, desk=desk), run)
         try:
-            result = await cutting.supervised(
-                self._house, self.record.account, task.bottle, provider.run(task)
-            )
+            result = await cutting.supervised(self._house, self.record.account, task.bottle, run)
         except errors.BudgetExhausted as cut:
             return self._end(Stop.BUDGET, str(cut), _raised(self.record.slug))
         except asyncio.CancelledError:

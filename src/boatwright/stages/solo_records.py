@@ -101,6 +101,10 @@ class Records:
         finally:
             os.close(descriptor)
 
+    def calls(self, slug: str) -> Path:
+        """What its agent called at its forge."""
+        return self._root / f"{slug}.calls"
+
     def log(self, slug: str) -> Path:
         return self._root / f"{slug}.log"
 
@@ -164,7 +168,7 @@ class Records:
 
     def remove(self, slug: str) -> None:
         """Forget a bottle, the record first. Only for who holds it; the name is free afterwards."""
-        own = (self.log(slug), self.screen(slug), self.socket(slug), self.stop_file(slug))
+        own = (self.calls(slug), self.log(slug), self.screen(slug), self.socket(slug), self.stop_file(slug))
         for path in (self._path(slug), *own, self._lock(slug)):
             path.unlink(missing_ok=True)
 

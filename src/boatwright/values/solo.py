@@ -36,6 +36,18 @@ class SoloEnd(BaseModel):
     at: datetime
 
 
+class SoloTopic(BaseModel):
+    """The issue a bottle's agent may call its forge about, in the words it had when somebody asked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    repository: str
+    """Its id here, whichever directory the bottle was begun in."""
+    issue: int
+    title: str
+    body: str
+
+
 class Solo(BaseModel):
     """One bottle's record. Digests name artifacts; empty: there is none."""
 
@@ -74,6 +86,8 @@ class Solo(BaseModel):
     """Its newest run is, or was, at a terminal of the bottle's own."""
     recorded: bool = False
     """What its models are asked and answer is kept as a tape, in every run of it."""
+    topic: SoloTopic | None = None
+    """None: its agent has no forge to call."""
 
     @property
     def artifacts(self) -> tuple[str, ...]:
