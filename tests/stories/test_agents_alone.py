@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from boatwright.intake import solo
+from boatwright.intake import request, solo
 from boatwright.intake.solo import Ask
+from boatwright.intake.solo_topic import Named
 from boatwright.stages import scripted
 from boatwright.testing.scripted_process import ScriptedModel, serving
 from boatwright.values.solo import Solo
@@ -79,6 +80,33 @@ async def test_it_works_alone_is_frozen_and_goes_on_with_its_own_session(
     assert not [
         each for each in (await yard.house.wire.status())["wires"] if each["execution"] == first.account
     ]
+
+
+async def test_it_reads_its_issue_comments_on_it_and_its_word_ends_the_run(yard: Any) -> None:
+    forge = yard.house.forge
+    repository, _ = await request.open_repository(yard.house, str(yard.repository))
+    await forge.add_repository(repository, source=str(yard.repository), default_branch="main")
+    await forge.create_issue(repository, title="Louder", body="The README whispers.", author="ann")
+    folder = yard.house.state.root / "agents"
+    folder.mkdir(exist_ok=True)
+    (folder / "talker.md").write_text("---\nprovider: claude\nforge_calls: write\n---\n")
+    calls = [
+        ("read_issue", {"number": 1}), ("post_comment", {"number": 1, "text": "How loud?"}),
+        ("signal_done", {"status": "done", "summary": "Asked how loud."}),
+    ]  # fmt: skip
+    replies = [{"say": "So.", "tools": [{"call": {"name": f"mcp__boatwright-forge__{name}", "arguments": fields}}]}
+               for name, fields in calls]  # fmt: skip
+    script = yard.script(replies=[*replies, {"say": "Over."}])
+    ask = Ask(agent="talker", prompt="Look", cwd=yard.repository, model=script, topic=Named(1))
+    wanted = await solo.look(yard.house, ask)
+    ended: Solo = await solo.start(yard.house, wanted, ask.prompt, say=quiet, begun=quiet)
+    heard = (await yard.house.read(ended.transcript)).decode()
+    assert ended.end is not None and (ended.end.stop, ended.end.summary) == ("finished", "Asked how loud."), (
+        heard
+    )
+    assert "| The README whispers." in heard
+    (said,) = await forge.comments(repository, 1)
+    assert said.body == f"> The agent of `{ended.account}` writes:\n\nHow loud?"
 
 
 def test_killed_after_its_work_was_saved_it_goes_on_with_its_session(yard: Any) -> None:
