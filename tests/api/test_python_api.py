@@ -227,6 +227,31 @@ def trace(state: Path) -> set[str]:
         ("builtin", {"user_cwd": "/", "copy_cwd": True}, 2, "not a git repository"),
         ("builtin", {"backend_name": "podman"}, 2, "there is no backend 'podman'"),
         ("builtin", {"forge_env": {}}, 2, "FORGE_ISSUE of forge_env is not the number"),
+        (
+            "builtin",
+            {"forge_env": {"FORGE_ISSUE": "9" * 5_000}},
+            2,
+            "FORGE_ISSUE of forge_env is not the number",
+        ),
+        (
+            "builtin",
+            {"forge_env": {"FORGE_ISSUE": "2147483648"}},
+            2,
+            "FORGE_ISSUE of forge_env is not the number",
+        ),
+        (
+            "builtin",
+            {"forge_env": {"FORGE_ISSUE": "1", "FORGE_REPOSITORY": Path("/")}},
+            2,
+            "is not a path or a URL",
+        ),
+        ("builtin", {"forge_env": {"FORGE_ISSUE": "1", "FORGE_REPOSITORY": ""}}, 2, "is not a path or a URL"),
+        (
+            "caller",
+            {"forge_env": {"FORGE_ISSUE": "1", "FORGE_REPOSITORY": "https://h:99999/a"}},
+            2,
+            "names port 99999",
+        ),
         ("builtin", {"forge_env": {"FORGE_ISSUE": "1; rm"}}, 2, "FORGE_ISSUE of forge_env is not the number"),
         (
             "builtin",

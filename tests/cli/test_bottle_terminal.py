@@ -173,6 +173,40 @@ def test_one_is_started_left_shared_and_ended(desk: Desk) -> None:
     assert away.returncode == 6 and "nobody works in the bottle 'one': it is stopped" in away.stderr
 
 
+ASKING = (
+    'python3 -c \'import http.client as h; c = h.HTTPConnection("127.0.0.1", 8080); '
+    'c.request("POST", "/boatwright/forge/call", b"""{said}"""); r = c.getresponse(); print(r.status, r.read())\'\n'
+)
+
+
+def test_its_agent_talks_about_an_issue_and_a_person_ends_it(desk: Desk) -> None:
+    repository = desk.root / "repository"
+    repository.mkdir()
+    for line in (
+        ["init", "-q"],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x", "--allow-empty"],
+    ):
+        subprocess.run(["git", "-C", str(repository), *line], check=True)
+    where = ("--repo", str(repository))
+    assert app.run(["issue", "create", *where, "--title", "Louder"]) == 0
+    callers = SHELL.replace("provider: command\n", "provider: command\nforge_calls: write\n")
+    (desk.state / "agents" / "tiny.md").write_text(callers)
+    someone = desk.starts("--issue", "1", *where)
+    assert "1: Louder (repository-" in someone.text and "its agent may write" in someone.text
+    someone.type(ASKING.format(said='{"call": "post_comment", "number": 1, "text": "How loud?"}'))
+    someone.see("200 b")
+    someone.type(ASKING.format(said='{"call": "signal_done", "status": "done", "summary": "x"}'))
+    someone.see("400 b")
+    someone.type("echo still $((40 + 2))\n")
+    someone.see("still 42")
+    someone.type("exit\n")
+    assert someone.leaves() == 0 and desk.row("one")["issue"] == 1
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert app.run(["issue", "show", "1", *where]) == 0
+    assert "How loud?" in out.getvalue()
+
+
 def _typed(someone: Any, text: str) -> str:
     someone.type(text)
     someone._look(0.3)

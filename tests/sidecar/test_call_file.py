@@ -23,9 +23,13 @@ __all__ = ["bench"]
 SAID = ForgeCalled(round=1, call="post_comment", number=1, outcome="done", size=2, digest="d" * 64)
 
 
+async def may_write() -> None:
+    """Nobody switched it off."""
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> CallFile:
-    return CallFile(tmp_path / "one.calls", "one.ab12", SystemClock())
+    return CallFile(tmp_path / "one.calls", "one.ab12", SystemClock(), may_write)
 
 
 def desk(bench: Bench, file: CallFile) -> ForgeDesk:
@@ -39,7 +43,7 @@ async def test_what_was_told_is_read_by_the_next_process(file: CallFile, tmp_pat
     await file.intend(comment(), "agent:one.ab12:0")
     await file.tell(SAID, once=True)
     await file.tell(SAID, once=True)
-    again = CallFile(tmp_path / "one.calls", "one.ab12", SystemClock())
+    again = CallFile(tmp_path / "one.calls", "one.ab12", SystemClock(), may_write)
     assert await again.told() == [SAID]
     await again.tell(SAID, once=False)
     assert await again.told() == [SAID, SAID]
@@ -62,11 +66,21 @@ async def test_a_line_cut_short_anywhere_says_nothing_and_the_next_one_counts(
 async def test_a_disk_that_takes_nothing_is_told_and_nothing_is_written_at_the_forge(
     bench: Bench, tmp_path: Path
 ) -> None:
-    missing = CallFile(tmp_path / "not-there" / "one.calls", "one.ab12", SystemClock())
-    with pytest.raises(errors.StoreUnavailable, match="cannot be written down"):
+    missing = CallFile(tmp_path / "not-there" / "one.calls", "one.ab12", SystemClock(), may_write)
+    with pytest.raises(errors.StoreUnavailable, match="cannot be used"):
         await missing.intend(comment(), "m")
     answer = await desk(bench, missing).call(comment())
     assert answer.failed and await bench.comments() == []
+
+
+async def test_switched_off_it_reads_and_writes_nothing(bench: Bench, tmp_path: Path) -> None:
+    async def off() -> None:
+        raise errors.Refused("nothing is begun: it is switched off")
+
+    shut = CallFile(tmp_path / "one.calls", "one.ab12", SystemClock(), off)
+    assert (await desk(bench, shut).call(comment())).failed and await bench.comments() == []
+    assert not (await desk(bench, shut).call(ForgeCall(CallKind.READ_ISSUE, 1))).failed
+    assert [each.outcome for each in await shut.told()] == ["failed", "done"]
 
 
 async def test_no_text_of_an_agent_is_kept(bench: Bench, file: CallFile, tmp_path: Path) -> None:

@@ -230,6 +230,27 @@ async def test_a_description_keeps_what_people_wrote(bench: Bench) -> None:
     assert len(bench.told()) == 3
 
 
+async def test_a_section_that_somebody_else_wrote_meanwhile_is_written_again(bench: Bench) -> None:
+    desk, other = bench.desk(), bench.desk()
+    await desk.call(describe("Mine"))
+    theirs = (await bench.talk.issue(REPOSITORY, 1)).body.replace("Mine", "Another's")
+    await bench.talk.describe_issue(REPOSITORY, 1, body=theirs)
+    assert not (await other.call(describe("Mine"))).failed
+    body = (await bench.talk.issue(REPOSITORY, 1)).body
+    assert "Mine" in body and "Another's" not in body
+
+
+async def test_at_a_terminal_a_person_says_when_it_ends(bench: Bench) -> None:
+    desk = bench.desk(ends=False)
+    answer = await desk.call(ForgeCall(CallKind.SIGNAL_DONE, status="done", text="All of it"))
+    assert answer.failed and "tell them" in answer.text and not desk.signalled.is_set()
+    async with served(bench, desk) as socket:
+        tools = (await rpc(socket, "tools/list"))["tools"]
+        begun = await rpc(socket, "initialize", **INIT)
+    assert "signal_done" not in {tool["name"] for tool in tools}
+    assert "signal_done" not in begun["instructions"]
+
+
 async def test_a_description_without_room_is_left_alone(bench: Bench) -> None:
     theirs = "x" * 59_990
     await bench.talk.describe_issue(REPOSITORY, 1, body=theirs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -80,6 +81,56 @@ async def test_it_reads_comments_where_it_may_and_its_word_ends_the_run(
     assert [path.name for path in (caller.yard.house.state.root / "solo").iterdir()] == []
 
 
+async def test_cut_after_its_word_it_ended_by_the_cut(caller: Caller) -> None:
+    """What it says of its end hides no budget that is gone, nor a person who cut it."""
+    caller.lay('call("signal_done", status="done", summary="All of it.")', "time.sleep(600)")
+    argv = [str(BOATWRIGHT), "bottle", "start", "caller", "--headless", "--prompt", "Go", "--issue", "1"]
+    running = subprocess.Popen(
+        [*argv, "--model", caller.yard.script()], env=surroundings(caller), cwd=caller.yard.repository,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    solo = caller.yard.house.state.root / "solo"
+    while not any("signal_done" in path.read_text() for path in solo.glob("*.calls")):
+        assert running.poll() is None, running.communicate()
+        await asyncio.sleep(0.05)
+    cut = subprocess.run(
+        [str(BOATWRIGHT), "cut", "caller", "--policy", "freeze"], env=surroundings(caller), check=False,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert cut.returncode == 0, cut.stdout + cut.stderr
+    said, _ = await asyncio.to_thread(running.communicate)
+    assert running.returncode == 4 and "has been cut" in said, said
+    assert row(caller)["state"] == "frozen"
+
+
+async def test_switched_off_it_is_not_begun(caller: Caller) -> None:
+    caller.lay("pass")
+    switch = [str(BOATWRIGHT), "switch", "off", "--reason", "Sunday"]
+    done = subprocess.run(switch, env=surroundings(caller), check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    shut = start(caller, "--issue", "1")
+    assert shut.returncode == 5 and "nothing is begun" in shut.stderr
+    assert start(caller).returncode == 0, "without an issue it is a person's own bottle"
+
+
+async def test_the_policy_of_the_issues_own_repository_holds(caller: Caller, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / ".boatwright.yml").write_text("forge_calls: none\n")
+    for line in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"],
+    ):
+        subprocess.run(["git", "-C", str(other), *line], check=True)
+    made = [str(BOATWRIGHT), "issue", "create", "--repo", str(other), "--title", "Theirs"]
+    assert subprocess.run(made, env=surroundings(caller), check=False, capture_output=True).returncode == 0
+    caller.lay("pass")
+    shut = start(caller, "--issue", "1", "--repo", str(other))
+    assert shut.returncode == 5 and "lets no agent call its forge" in shut.stderr
+    assert json.loads(bottle(caller, "list", "--json").stdout) == []
+
+
 async def test_blocked_it_stops_with_its_words(caller: Caller) -> None:
     caller.lay('call("signal_done", status="blocked", summary="Which\\npage?")', calls="read")
     ended = start(caller, "--issue", "1")
@@ -99,7 +150,7 @@ async def test_a_look_at_it_says_whose_issue_and_leaves_no_trace(caller: Caller)
     shown = start(caller, "--issue", "1", "--dry-run")
     assert shown.returncode == 0, shown.stderr
     line = next(each for each in shown.stdout.splitlines() if each.strip().startswith("issue"))
-    assert "1 of paginate-" in line and ": Pagination drops" in line and line.endswith("its agent may write")
+    assert "1: Pagination drops the last page" in line and line.endswith("its agent may write")
     assert json.loads(bottle(caller, "list", "--json").stdout) == [] and await caller.comments() == []
     away = start(caller, "--issue", "77")
     assert away.returncode == 2 and "77" in away.stderr and "Traceback" not in away.stderr
@@ -126,7 +177,8 @@ async def test_killed_there_and_resumed_there_is_one_comment(caller: Caller, poi
     resumed = bottle(caller, "resume", "caller", "--headless", "--prompt", "Go on.")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert len([each for each in await caller.comments() if "Working on it" in each]) == 1
-    lines = Path(caller.yard.house.state.root / "solo" / "caller.calls").read_text().splitlines()
+    (kept,) = Path(caller.yard.house.state.root / "solo").glob("caller.*.calls")
+    lines = kept.read_text().splitlines()
     said = [json.loads(line)["called"] for line in lines if '"called"' in line]
     assert [each["outcome"] for each in said if each["call"] == "post_comment"][-1:] == ["done"]
     assert sum(each["call"] == "post_comment" and each["outcome"] == "done" for each in said) == 1

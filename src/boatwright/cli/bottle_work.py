@@ -11,9 +11,10 @@ import typer
 
 from boatwright import errors
 from boatwright.cli import bottle_look, bottle_terminal, common, preflight
+from boatwright.cli.safe import one_line
 from boatwright.intake import solo as intake
 from boatwright.intake.solo import Ask, Wanted
-from boatwright.intake.solo_topic import Named
+from boatwright.intake.solo_topic import LARGEST, Named
 from boatwright.stages.house import House
 from boatwright.values.solo import Solo
 
@@ -54,7 +55,10 @@ def start(
     issue: Annotated[
         int | None,
         typer.Option(
-            "--issue", min=1, help="The issue its agent may call the forge about, as its manifest allows."
+            "--issue",
+            min=1,
+            max=LARGEST,
+            help="The issue its agent may call the forge about, as its manifest allows.",
         ),
     ] = None,
     repo: Annotated[
@@ -149,6 +153,8 @@ def _going_on() -> Iterator[None]:
 def _announce(record: Solo) -> None:
     common.say(f"{record.slug}  {record.agent}, model {record.model}, budget {record.budget}")
     common.say(f"  workspace {preflight.workspace(record)}")
+    if record.topic is not None:
+        common.say(f"  issue     {one_line(preflight.topic(record.topic))}")
 
 
 def _notices(wanted: Wanted) -> None:

@@ -9,6 +9,7 @@ from boatwright.intake.solo import Wanted
 from boatwright.rules.composed import Leaf
 from boatwright.stages import solo
 from boatwright.stages.house import House
+from boatwright.values.calls import ForgeCalls
 from boatwright.values.solo import Solo, SoloState, SoloTopic
 
 _SHOWN = (
@@ -41,11 +42,7 @@ def lines(house: House, wanted: Wanted) -> list[tuple[str, str, str]]:
         *leaves,
         ("asked for", f"{draft.model}, {draft.budget}", ""),
         ("workspace", workspace(draft), ""),
-        *(
-            [("issue", topic(draft.topic), f"its agent may {wanted.here.effective.forge_calls}")]
-            if draft.topic
-            else []
-        ),
+        *([("issue", topic(draft.topic), _calls(wanted, draft.topic))] if draft.topic else []),
         *([("tape", "what models are asked and answer is kept", "--record")] if draft.recorded else []),
         ("backend", draft.backend or house.backend.name, ""),
     ]
@@ -61,8 +58,13 @@ def workspace(record: Solo) -> str:
     return f"{remote.shown(record.source)} at {record.commit[:12]}" if record.copied else "empty"
 
 
+def _calls(wanted: Wanted, about: SoloTopic) -> str:
+    calls = wanted.here.effective.forge_calls.narrower(about.calls)
+    return f"its agent may {calls}" if calls is not ForgeCalls.NONE else "its agent may not call the forge"
+
+
 def topic(about: SoloTopic) -> str:
-    return f"{about.issue} of {about.repository}: {about.title}"
+    return f"{about.issue}: {about.title} ({about.repository})"
 
 
 def _named(wanted: Wanted) -> str:

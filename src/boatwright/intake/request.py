@@ -30,6 +30,7 @@ from boatwright.workflows.engine import Engine
 
 TITLE_CAP = 200
 BODY_CAP = 64_000
+_LAST_PORT = 65_535
 DEFAULTS = (
     "anthropic:claude-sonnet-5-5",
     "openai:gpt-5",
@@ -213,6 +214,11 @@ def _refuse_secret(url: str) -> None:
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     user, at, host = authority.rpartition("@")
     port = re.sub(r"^\[[^\]]*\]", "", host).partition(":")[2]
+    if port.isdecimal() and int(port[:9]) > _LAST_PORT:
+        raise errors.BadInput(
+            f"the URL of the repository names port {port[:9]}, and there is none above {_LAST_PORT}",
+            next_moves=("--repo PATH or URL",),
+        )
     secret = at and (":" in user or scheme.lower() in {"http", "https"})
     if secret or (port and not port.isdecimal()):  # a password with a slash in it looks like a port
         host = host.partition(":")[0]

@@ -25,7 +25,7 @@ from boatwright.git import worktree
 from boatwright.git.mirror import Mirror
 from boatwright.git.remote import Remote
 from boatwright.intake import logins, request, solo_topic
-from boatwright.intake.solo_topic import Named
+from boatwright.intake.solo_topic import Here, Named
 from boatwright.rules import labels, naming
 from boatwright.stages import cutting, ground, manifests, solo, solo_cut, solo_log, working
 from boatwright.stages.ground import Ground
@@ -131,7 +131,8 @@ async def look(house: House, ask: Ask, *, dry: bool = False) -> Wanted:
             solo.refuse_no_screen(agent)
             house.backend.of(held.backend).refuse_no_terminals()
         await asyncio.to_thread(agent.fit, _host(house, place))
-        topic = await solo_topic.look(house, ask.topic, repository, agent, held) if ask.topic else None
+        where = Here(ask.cwd, repository, place)
+        topic = await solo_topic.look(house, ask.topic, where, agent, held) if ask.topic else None
     draft = Solo(
         slug="", account="", agent=here.composed.agent, provider=here.composed.provider, bottles=ask.bottles,
         model=str(models), budget=held.budget, color=ask.color or here.composed.color, repository=repository,
@@ -204,11 +205,11 @@ async def resume(
         refuse_prompt(prompt)
     known = records(house)
     refuse_another(known.get(slug), backend)
-    solo_topic.refuse_another(known.get(slug), topic)
     await asyncio.to_thread(house.require_bottle, made_by(known.get(slug)))
     with await asyncio.to_thread(known.hold, slug) as hold:
         # What a kill left half done comes first: once the cut is lifted nobody knows of it.
         record = await solo_cut.finish(house, known.get(slug))
+        await solo_topic.may_go_on(house, record, topic, Path.cwd())
         if budget is not None:
             cap = house.settings.refuse_above_ceiling(Cap.parse(budget), field="--budget")
             request.refuse_empty(cap, budget)

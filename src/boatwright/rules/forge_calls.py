@@ -28,6 +28,8 @@ class Scope:
     calls: ForgeCalls
     issue: int | None = None
     pulls: tuple[int, ...] = ()
+    ends: bool = True
+    """Whether the agent's word ends its run. At a terminal a person does."""
 
     @property
     def writable(self) -> tuple[int, ...]:
@@ -45,7 +47,11 @@ class Refusal:
 def refusal(scope: Scope, call: ForgeCall, made: int) -> Refusal | None:
     """Why this call is refused before anything is asked or read; None: it may be made. ``made``: calls before it."""
     if call.kind is CallKind.SIGNAL_DONE:  # whoever may say nothing else may still say this
-        return _of_an_end(call)
+        return (
+            _of_an_end(call)
+            if scope.ends
+            else Refusal("terminal", "the person at your terminal ends this; tell them")
+        )
     if made >= MOST_CALLS:
         return Refusal("too_many", f"{MOST_CALLS} calls were made already; go on without")
     if not 0 < call.number < 1 << 31:

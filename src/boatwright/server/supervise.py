@@ -24,6 +24,7 @@ from boatwright import errors
 from boatwright.bottle.terminal import Size, Terminal
 from boatwright.intake import solo
 from boatwright.intake.solo import Ask
+from boatwright.intake.solo_topic import Named
 from boatwright.server.scrollback import Scrollback
 from boatwright.server.shared import Shared, listener
 from boatwright.stages.house import House
@@ -54,7 +55,8 @@ class Request(BaseModel):
 
 def _ask(said: dict[str, Any]) -> Ask:
     bottles = None if said["bottles"] is None else tuple(said["bottles"])
-    return Ask(**{**said, "cwd": Path(said["cwd"]), "bottles": bottles})
+    topic = None if said["topic"] is None else Named(**said["topic"])
+    return Ask(**{**said, "cwd": Path(said["cwd"]), "bottles": bottles, "topic": topic})
 
 
 class Supervisor:

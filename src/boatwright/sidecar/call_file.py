@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from boatwright import errors
+from boatwright.ledger import files, unavailable
 from boatwright.values.calls import ForgeCall
 from boatwright.values.clock import Clock
 from boatwright.values.events import ForgeCalled
@@ -27,15 +27,20 @@ _APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 class CallFile:
     """A :class:`sidecar.call_record.CallRecord` of a bottle that somebody holds."""
 
-    def __init__(self, path: Path, caller: str, clock: Clock) -> None:
-        self._path, self._clock = path, clock
+    def __init__(
+        self, path: Path, caller: str, clock: Clock, may_write: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._path, self._clock, self._may_write = path, clock, may_write
         self.caller = caller
 
     async def told(self) -> Sequence[ForgeCalled]:
         return await asyncio.to_thread(self._read)
 
     async def fence(self) -> None:
-        """The bottle is held by the kernel's lock: there is nobody to lose it to."""
+        """The bottle is held by the kernel's lock, so nobody takes it away; but somebody may have switched its
+        repository off: then ``may_write`` raises.
+        """
+        await self._may_write()
 
     async def intend(self, call: ForgeCall, mark: str) -> None:
         await asyncio.to_thread(self._append, {_INTENDED: mark, "call": call.kind, "number": call.number})
@@ -53,7 +58,7 @@ class CallFile:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise _away(self._path, error) from error
+            raise unavailable.from_file(error, self._path) from error
         found = []
         for line in lines:
             with suppress(ValueError, ValidationError):  # cut short
@@ -67,26 +72,17 @@ class CallFile:
             json.dumps({"at": self._clock.now().isoformat(timespec="milliseconds"), **row}).encode() + b"\n"
         )
         try:
-            descriptor = os.open(self._path, _APPENDING, 0o600)
-            try:
-                size = os.fstat(descriptor).st_size
-                cut_short = size and os.pread(descriptor, 1, size - 1) != b"\n"
-                _write(descriptor, (b"\n" if cut_short else b"") + line)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            with os.fdopen(os.open(self._path, _APPENDING, 0o600), "r+b", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                cut_short = size and os.pread(file.fileno(), 1, size - 1) != b"\n"
+                _write(file.fileno(), (b"\n" if cut_short else b"") + line)
+                os.fsync(file.fileno())
+            if not size:
+                files.sync_directory(self._path.parent)
         except OSError as error:
-            raise _away(self._path, error) from error
+            raise unavailable.from_file(error, self._path) from error
 
 
 def _write(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
-
-
-def _away(path: Path, error: OSError) -> errors.StoreUnavailable:
-    return errors.StoreUnavailable(
-        f"what an agent calls at its forge cannot be written down: {error.strerror}",
-        subject=str(path),
-        next_moves=("df -h",),
-    )

@@ -197,9 +197,13 @@ class ForgeDesk:
             for each in await self._kept.told()
             if (each.call, each.number, each.outcome) == (call.kind, call.number, "done")
         ]
-        if call.kind is CallKind.UPDATE_DESCRIPTION:
-            return there[-1:] == [call.digest]
+        if call.kind is CallKind.UPDATE_DESCRIPTION:  # others, too, may have written that section since
+            return there[-1:] == [call.digest] and await self._stands(call)
         return call.digest in there
+
+    async def _stands(self, call: ForgeCall) -> bool:
+        body = await self._description(call.number)
+        return self._described(body, call) == body
 
     async def _once(self, call: ForgeCall) -> None:
         mark = self._mark(call)
@@ -228,12 +232,17 @@ class ForgeDesk:
     async def _describe(self, call: ForgeCall) -> None:
         """The same section twice is the same section."""
         forge, repository = self._forge, self._work.repository
+        body = self._described(await self._description(call.number), call)
         if call.number in self.scope.pulls:
-            body = (await forge.pull_request(repository, call.number)).body
-            await forge.update_pull_request(repository, call.number, body=self._described(body, call))
+            await forge.update_pull_request(repository, call.number, body=body)
         else:
-            body = (await forge.issue(repository, call.number)).body
-            await forge.describe_issue(repository, call.number, body=self._described(body, call))
+            await forge.describe_issue(repository, call.number, body=body)
+
+    async def _description(self, number: int) -> str:
+        forge, repository = self._forge, self._work.repository
+        if number in self.scope.pulls:
+            return (await forge.pull_request(repository, number)).body
+        return (await forge.issue(repository, number)).body
 
     def _described(self, body: str, call: ForgeCall) -> str:
         text = rule.described(body, call.text, self._kept.caller)

@@ -114,7 +114,7 @@ def _as_said(result: RoundResult, signal: Signal) -> RoundResult:
         detail = f"the agent says it is blocked: “{fence.line(signal.summary, 600)}”"
         return dataclasses.replace(result, stop=Stop.BLOCKED, detail=detail)
     summary = signal.summary or result.summary
-    return dataclasses.replace(result, stop=Stop.FINISHED, summary=summary, detail="")
+    return dataclasses.replace(result, stop=Stop.FINISHED, summary=summary, detail="", exit_code=None)
 
 
 def _silence(patience: float) -> str:

@@ -96,11 +96,13 @@ class House:
         """The host-owned bare repository that holds this execution's history."""
         return self.mirror_of(view.repository, view.source)
 
-    def mirror_of(self, repository: str, source: str) -> Mirror:
-        """The mirror of a repository; git says to its forge who we are, and asks it under the name it has now."""
+    def mirror_of(self, repository: str, source: str, place: StateDir | None = None) -> Mirror:
+        """The mirror of a repository; git says to its forge who we are, and asks it under the name it has now. ``place``:
+        where one is made that is not kept.
+        """
         forge = self.forge
         return Mirror.open(
-            self.state, repository, source,
+            place or self.state, repository, source,
             login=partial(forge.git_login, repository), now=partial(forge.fetch_address, repository),
         )  # fmt: skip
 

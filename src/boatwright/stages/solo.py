@@ -35,7 +35,7 @@ from boatwright.rules import paths, prompts
 from boatwright.sidecar.call_file import CallFile
 from boatwright.sidecar.forge_desk import ForgeDesk
 from boatwright.sidecar.gate_repository import Source
-from boatwright.stages import attending, bottles, cutting, environments, ground, sidecars, working
+from boatwright.stages import attending, bottles, cutting, environments, ground, sidecars, switching, working
 from boatwright.stages.attending import Ears
 from boatwright.stages.ground import Ground
 from boatwright.stages.house import House
@@ -138,7 +138,7 @@ class _Run:
         fitting = await asyncio.to_thread(provider.fit, working.host(house))
         await close_wires(house, record)
         source = Source(mirror, record.commit, record.slug) if mirror else None
-        desk = self._desk(here, provider)
+        desk = await asyncio.to_thread(self._desk, here, provider)
         async with working.wired(house, account(record), provider, here, record.slug, source, desk) as opened:
             wire, way = opened
             bottle = await self._bottle(mirror if record.copied else None, here, fitting, way)
@@ -148,10 +148,16 @@ class _Run:
     def _desk(self, here: Ground, provider: Provider) -> ForgeDesk | None:
         """Where its agent's calls to the forge go, if it has an issue."""
         record, house = self.record, self._house
-        if not provider.wired:
+        topic = record.topic
+        if topic is None or not provider.wired:
             return None
-        kept = CallFile(self._records.calls(record.slug), record.account, house.clock)
-        return sidecars.desk_alone(house, kept, record.topic, here.effective, len(record.prompts) + 1)
+
+        async def may_write() -> None:
+            await switching.refuse(house, topic.repository)
+
+        kept = CallFile(self._records.calls(record), record.account, house.clock, may_write)
+        number, ends = len(record.prompts) + 1, self._terminal is None
+        return sidecars.desk_alone(house, kept, topic, here.effective, number, ends=ends)
 
     async def _bottle(self, mirror: Mirror | None, here: Ground, fitting: Fitting, way: WayOut) -> Bottle:
         """A new bottle, laid out; the frozen one in a new bottle; or the one that is there, and still."""
@@ -214,14 +220,14 @@ class _Run:
         )
 
     async def _ended(self, provider: Provider, task: Task, desk: ForgeDesk | None) -> Solo:
-        """Run the agent; however it ends, the record says so. What it says of its end at the forge desk ends it, but for
-        a terminal: there a person says so.
+        """Run the agent; however it ends, the record says so. What it says of its end at the forge desk ends it; a cut
+        counts before that.
         """
-        run = provider.run(task)
-        if desk is not None and self._terminal is None:
+        run = cutting.supervised(self._house, self.record.account, task.bottle, provider.run(task))
+        if desk is not None:
             run = attending.attended(task.ending, Ears(math.inf, desk=desk), run)
         try:
-            result = await cutting.supervised(self._house, self.record.account, task.bottle, run)
+            result = await run
         except errors.BudgetExhausted as cut:
             return self._end(Stop.BUDGET, str(cut), _raised(self.record.slug))
         except asyncio.CancelledError:

@@ -27,6 +27,7 @@ from boatwright.values.clock import Clock
 from boatwright.values.solo import Solo
 
 FOLDER = "solo"
+_CALLS = ".calls"
 _POLL = 0.2
 _PATIENCE = 1.0
 """Seconds: somebody who only looks holds a lock for a moment."""
@@ -101,9 +102,9 @@ class Records:
         finally:
             os.close(descriptor)
 
-    def calls(self, slug: str) -> Path:
-        """What its agent called at its forge."""
-        return self._root / f"{slug}.calls"
+    def calls(self, record: Solo) -> Path:
+        """What its agent called at its forge: its own, whoever has its name later."""
+        return self._root / f"{record.account}{_CALLS}"
 
     def log(self, slug: str) -> Path:
         return self._root / f"{slug}.log"
@@ -167,9 +168,12 @@ class Records:
         return record
 
     def remove(self, slug: str) -> None:
-        """Forget a bottle, the record first. Only for who holds it; the name is free afterwards."""
-        own = (self.calls(slug), self.log(slug), self.screen(slug), self.socket(slug), self.stop_file(slug))
-        for path in (self._path(slug), *own, self._lock(slug)):
+        """Forget a bottle, the record after what is kept beside it: killed on the way, it is removed again. Only for who
+        holds it; the name is free afterwards.
+        """
+        calls = self._root.glob(f"{slug}.*{_CALLS}")  # a name has no dot
+        own = (*calls, self.log(slug), self.screen(slug), self.socket(slug), self.stop_file(slug))
+        for path in (*own, self._path(slug), self._lock(slug)):
             path.unlink(missing_ok=True)
 
     # --- inside ---

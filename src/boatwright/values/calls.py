@@ -1,4 +1,4 @@
-"""What an agent may ask of the forge its execution is on, and what one such call is."""
+"""What an agent may ask of the forge its work is on, and what one such call is."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ class ForgeCalls(StrEnum):
     @property
     def width(self) -> int:
         return list(ForgeCalls).index(self)
+
+    def narrower(self, other: ForgeCalls) -> ForgeCalls:
+        """Whichever of the two goes less far."""
+        return min(self, other, key=lambda each: each.width)
 
 
 class CallKind(StrEnum):

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from boatwright.values.calls import ForgeCalls
 from boatwright.values.usage import Cap
 
 
@@ -43,6 +44,10 @@ class SoloTopic(BaseModel):
 
     repository: str
     """Its id here, whichever directory the bottle was begun in."""
+    forge: str
+    """The kind of forge it was read at."""
+    calls: ForgeCalls
+    """How far calls go as its own repository's policy has it; those of the agent's manifest may end before."""
     issue: int
     title: str
     body: str
