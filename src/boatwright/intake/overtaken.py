@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from boatwright import errors
 from boatwright.forge.protocol import Check, PullRequest
+from boatwright.intake import executions
 from boatwright.rules import naming, standing_text
 from boatwright.rules import taking_in as rules
 from boatwright.stages.house import House
@@ -42,7 +43,7 @@ async def notice(house: House, engine: Engine, view: ExecutionView, pull: PullRe
     """
     if pull.state != "open" or pull.head == view.head or pull.number != view.pull_request:
         return False
-    if await asyncio.to_thread(engine.turns.live, view.id):
+    if await executions.is_live(engine, view):
         return False
     history = await asyncio.to_thread(house.ledger.events.stream, view.id)
     stands = rules.standing(history)

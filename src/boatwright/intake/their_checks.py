@@ -6,10 +6,10 @@ Whoever looks, a webhook's hearing, the patrol or a look at the lists, puts the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import datetime
 
 from boatwright.forge.protocol import PullRequest
+from boatwright.intake import executions
 from boatwright.rules import their_checks as rules
 from boatwright.rules.their_checks import Found
 from boatwright.stages.house import House
@@ -49,12 +49,12 @@ async def of_commit(house: House, repository: str, commit: str) -> list[Executio
 async def look(house: House, engine: Engine, view: ExecutionView, pull: PullRequest | None = None) -> bool:
     """Ask the forge how the checks stand, and wake a turn where that asks for one. Whether a row is new.
 
-    While a turn is live nothing is put: it may move the commit, and a later look finds what it left.
+    While a turn is live nothing is put: it may move the commit, and a later look finds what it left. Nothing is put
+    where the repository is switched off, either.
     """
     if not rules.is_watched(view):
         return False
-    live: Sequence[object] = await asyncio.to_thread(engine.turns.live, view.id)
-    if live:
+    if await executions.is_barred(house, engine, view):
         return False
     what = await found(house, view, pull)
     if what is Found.NOTHING:
@@ -92,7 +92,7 @@ async def patrol(
         return False
     if settled is not None and settled.has(view, now):
         return False
-    if await asyncio.to_thread(house.ledger.switches.is_off, view.repository) is not None:
+    if await executions.is_barred(house, engine, view):
         return False
     if await found(house, view, pull, settled) is Found.NOTHING:
         return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from boatwright.forge.protocol import Comment, PullRequest
+from boatwright.intake import executions
 from boatwright.rules import pull_text, standing_text
 from boatwright.rules import their_checks as rules
 from boatwright.stages.house import House
@@ -24,7 +25,8 @@ async def tell(house: House, engine: Engine, view: ExecutionView, pull: PullRequ
     key = f"{rules.UNREPORTED}{view.head}"
     if any(event.key == key for event in history):
         return False
-    if not rules.is_overdue(history, view.head, house.clock.now()) or await _may_not(house, engine, view):
+    overdue = rules.is_overdue(history, view.head, house.clock.now())
+    if not overdue or await executions.is_barred(house, engine, view):
         return False
     checks = await house.forge.their_checks(view.repository, view.head)
     names = rules.unreported(view.waits_for, checks)
@@ -47,17 +49,12 @@ def _is_left(view: ExecutionView, pull: PullRequest) -> bool:
     return pull.state == "open" and pull.draft and pull.head == view.head
 
 
-async def _may_not(house: House, engine: Engine, view: ExecutionView) -> bool:
-    """A live turn may move the commit; a switch that is off is for everything."""
-    if await asyncio.to_thread(engine.turns.live, view.id):
-        return True
-    return await asyncio.to_thread(house.ledger.switches.is_off, view.repository) is not None
-
-
 async def _has_moved(house: House, engine: Engine, view: ExecutionView) -> bool:
     """Whether a turn has begun, or another commit was delivered, while the forge was asked."""
     now = await house.view(view.id)
-    return (now.head, now.waits_for) != (view.head, view.waits_for) or await _may_not(house, engine, view)
+    if (now.head, now.waits_for) != (view.head, view.waits_for):
+        return True
+    return await executions.is_barred(house, engine, view)
 
 
 async def _waiting(
