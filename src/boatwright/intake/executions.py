@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from boatwright.stages.house import House
 from boatwright.values.execution import ExecutionView
+from boatwright.values.state import State
 from boatwright.workflows.engine import Engine
+
+MOST = 10_000
+"""So many executions of a repository are looked at, the newest first: what is older than those is not waited for."""
+
+
+async def of(house: House, repository: str, states: Collection[State]) -> list[ExecutionView]:
+    """Those of a repository that are in one of ``states``, the newest first; at most ``MOST``."""
+    every = house.ledger.executions.list
+    return await asyncio.to_thread(every, repository=repository, states=states, limit=MOST)
 
 
 async def is_live(engine: Engine, view: ExecutionView) -> bool:

@@ -16,7 +16,7 @@ from boatwright import errors
 from boatwright.config.forges import ForgeSetting
 from boatwright.egress.log import Log
 from boatwright.forge.protocol import Comment, Forge, Issue, PullRequest
-from boatwright.intake import listed, rounds, their_checks
+from boatwright.intake import executions, listed, rounds, their_checks
 from boatwright.intake.marks import Marks
 from boatwright.intake.their_checks import Settled
 from boatwright.rules import listed as rules
@@ -37,7 +37,6 @@ LOG = "listing.log"
 _LIVE = tuple(state for state in State if state not in FINISHED)
 _STOPPED = (State.CANCELLED, State.FAILED)
 _REVIVED_WITHIN = timedelta(days=30)
-_MOST = 10_000
 _BATCH = 50
 MOST_LOOKED = 20
 """Commits whose checks one look asks for; the others are asked for by the next ones."""
@@ -227,10 +226,7 @@ class Look:
         be taken up again by a word, as long as its pull request is open.
         """
         views, stopped = [
-            await asyncio.to_thread(
-                self._house.ledger.executions.list, repository=self._repository.id, states=states, limit=_MOST
-            )
-            for states in (_LIVE, _STOPPED)
+            await executions.of(self._house, self._repository.id, states) for states in (_LIVE, _STOPPED)
         ]
         wanted = {view.pull_request for view in views if view.pull_request is not None}
         since = self._house.clock.now() - _REVIVED_WITHIN

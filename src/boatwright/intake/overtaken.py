@@ -22,16 +22,13 @@ from boatwright.workflows.engine import Engine
 CHECK = "boatwright/verify"
 RESTING = (State.DELIVERED, State.PARKED)
 """States in which a branch is looked at. A turn that is live looks itself."""
-_MOST = 10_000
 
 
 async def of_branch(house: House, repository: str, branch: str) -> list[ExecutionView]:
     """Executions whose pull request is of that branch, and that nobody works on as far as their state says."""
     if not naming.is_branch(branch):  # CI pushes all day, and there are thousands of executions
         return []
-    views = await asyncio.to_thread(
-        house.ledger.executions.list, repository=repository, states=RESTING, limit=_MOST
-    )
+    views = await executions.of(house, repository, RESTING)
     return [view for view in views if view.branch == branch and view.pull_request is not None]
 
 

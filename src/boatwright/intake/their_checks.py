@@ -17,8 +17,6 @@ from boatwright.values.execution import ExecutionView
 from boatwright.values.state import State
 from boatwright.workflows.engine import Engine
 
-_MOST = 10_000
-
 
 class Settled:
     """Commits nothing more is expected of, by execution: for an hour they cost no further look of this process."""
@@ -40,9 +38,7 @@ class Settled:
 
 async def of_commit(house: House, repository: str, commit: str) -> list[ExecutionView]:
     """Executions whose delivered commit it is, while something is still open about it."""
-    views = await asyncio.to_thread(
-        house.ledger.executions.list, repository=repository, states=(State.DELIVERED,), limit=_MOST
-    )
+    views = await executions.of(house, repository, (State.DELIVERED,))
     return [view for view in views if view.head == commit and rules.is_watched(view)]
 
 
