@@ -427,6 +427,25 @@ async def test_a_command_that_is_refused_is_answered_once(
     assert len(await answers(harbour)) == 1
 
 
+@pytest.mark.parametrize("text", ["/boatwright dance", "/boatwright budget 100000", "/boatwright explain"])
+async def test_the_comments_behind_a_command_are_read_once(
+    harbour: Harbour, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    await thread(harbour)
+    await harbour.hear("issues", issue(number=1))
+    real, read = Forges.comments, []
+
+    async def comments(forges: Forges, repository: str, number: int, **more: Any) -> Any:
+        read.append(number)
+        return await real(forges, repository, number, **more)
+
+    monkeypatch.setattr(Forges, "comments", comments)
+    for times in (1, 2):  # told of again, the answer is found by one look, too
+        await harbour.hear("issue_comment", comment(text, number=1))
+        assert read == [1] * times
+    assert len(await answers(harbour)) == 1
+
+
 @pytest.mark.parametrize("text", ["/boatwright dance", "/boatwright budget 100000", "/boatwright stop"])
 async def test_who_may_not_command_is_not_answered(harbour: Harbour, text: str) -> None:
     await thread(harbour)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from boatwright import errors
 from boatwright.intake import commands, overtaken, request, their_checks
+from boatwright.intake.answers import Answers
 from boatwright.intake.outside import Served
 from boatwright.intake.request import Ask
 from boatwright.rules import explaining, orders, refusing
@@ -16,13 +17,12 @@ from boatwright.rules import their_checks as rules
 from boatwright.stages.house import House
 from boatwright.values.events import HeadApproved
 from boatwright.values.execution import ExecutionView
-from boatwright.values.order import Command, Decide, Look, Misspoken, Revisit, Say, Start, Verb
+from boatwright.values.order import Command, Decide, Look, Revisit, Say, Start, Verb
 from boatwright.values.skipping import Skip, SkipReason
 from boatwright.values.state import FINISHED, State
 from boatwright.values.usage import Cap
 from boatwright.workflows.engine import Engine
 
-US = "boatwright"
 SEEN_SECONDS = 10.0
 """How long the deliveries behind it wait for a courtesy."""
 _FRESH = "build"
@@ -134,12 +134,12 @@ class Acting:
 
     # --- commands ---
 
-    async def command(self, order: Command, served: Served) -> Result:
-        """Everything but the beginning of a plan, which is a request of its own."""
+    async def command(self, order: Command, served: Served, answers: Answers) -> Result:
+        """Everything but the beginning of a plan, which is a request of its own. ``answers``: those to this order."""
         view = await self._of(order, served)
         if view is None:
             return _not_ours(order.number)
-        early = await self._is_early(order, served, view)
+        early = await self._is_early(order, served, view, answers)
         if early is not None:
             return early
         acts: Mapping[Verb, Callable[[Command, Served, ExecutionView], Awaitable[Result]]] = {
@@ -148,11 +148,12 @@ class Acting:
             Verb.PLAN: self._plan_again,
             Verb.BUDGET: self._budget,
             Verb.APPROVE: self._approve,
-            Verb.EXPLAIN: self._explain,
         }
         try:
+            if order.verb is Verb.EXPLAIN:  # that one is answered in words
+                return await self._explain(order, served, view, answers)
             result = await acts[order.verb](order, served, view)
-            if isinstance(result, Done) and order.verb is not Verb.EXPLAIN:  # that one is answered in words
+            if isinstance(result, Done):
                 await self.seen(order.number, served, order.comment)
             return result
         except errors.AboveCeiling as over:
@@ -160,7 +161,9 @@ class Acting:
         except errors.Conflict as late:
             return Skip(SkipReason.NOTHING_TO_DO, str(late))
 
-    async def _is_early(self, order: Command, served: Served, view: ExecutionView) -> Skip | None:
+    async def _is_early(
+        self, order: Command, served: Served, view: ExecutionView, answers: Answers
+    ) -> Skip | None:
         """Why a comment is not for this execution: it may be told of again minutes later, by a look at the list, when
         what was refused would be done, and another execution of the issue has begun.
         """
@@ -169,21 +172,13 @@ class Acting:
             return None
         if not order.on_pull and await asyncio.to_thread(self._was_told, order, served, key):
             return Skip(SkipReason.ALREADY_ASKED, "an execution of before was told this")
-        if await self._is_refused(order, served):
+        if await answers.is_refused():
             return Skip(SkipReason.ALREADY_ASKED, "this comment was answered before: nothing was done")
         return None
 
     def _was_told(self, order: Command, served: Served, key: str) -> bool:
         every = self._house.ledger.executions.of_issue(served.id, order.number)
         return any(self._engine.inbox.has(each.id, key) for each in every)
-
-    async def _is_refused(self, order: Command, served: Served) -> bool:
-        try:
-            return await self._is_said(order, served, refusing.marker(order))
-        except errors.ForgeUnavailable:
-            raise
-        except (errors.NotFound, errors.Parked):  # where we may not read, nothing was answered
-            return False
 
     async def _stop(self, order: Command, served: Served, view: ExecutionView) -> Result:
         key = _key(order, served)
@@ -260,38 +255,16 @@ class Acting:
         """When that commit was delivered first: once it is approved it is delivered again."""
         return rules.delivered(self._house.ledger.events.stream(execution), head)
 
-    async def _explain(self, order: Command, served: Served, view: ExecutionView) -> Result:
+    async def _explain(self, order: Command, served: Served, view: ExecutionView, answers: Answers) -> Result:
         """Answered once: the answer bears the comment's mark, and is looked for before it is written."""
         marker = f"explain:{order.comment}"
-        if not await self._is_said(order, served, marker):
+        if not await answers.has(marker):
             head = ""
             if view.pull_request is not None:
                 head = (await self._house.forge.pull_request(served.id, view.pull_request)).head
             history = await asyncio.to_thread(self._house.ledger.events.stream, view.id)
-            await self._answer(order.number, served, marker, explaining.text(view, head, history))
+            await answers.give(marker, explaining.text(view, head, history))
         return Done("answered", view.id)
-
-    async def refuse(self, order: Command | Misspoken, served: Served, why: Skip, label: str) -> str:
-        """Tell the person, once, that nothing is done and what to write instead. Where the forge does not let us, the
-        sentence that is returned says why; one that is away is asked again, with the delivery.
-        """
-        marker = refusing.marker(order)
-        try:
-            if not await self._is_said(order, served, marker):
-                await self._answer(order.number, served, marker, refusing.text(order, why, label))
-        except (errors.ForgeUnavailable, errors.StoreUnavailable, errors.Stopped):
-            raise
-        except errors.BoatwrightError as shut:
-            return str(shut)
-        return ""
-
-    async def _is_said(self, order: Command | Misspoken, served: Served, marker: str) -> bool:
-        """Whether an answer stands behind the comment: what is older is not read, in a thread that may be long."""
-        said = await self._house.forge.comments(served.id, order.number, since=order.created)
-        return any(comment.marker == marker for comment in said)
-
-    async def _answer(self, number: int, served: Served, marker: str, body: str) -> None:
-        await self._house.forge.post_comment(served.id, number, author=US, body=body, marker=marker)
 
     # --- shared ---
 

@@ -15,6 +15,7 @@ from boatwright.config.forges import ForgeSetting
 from boatwright.egress.log import Log
 from boatwright.intake import readers
 from boatwright.intake.acting import Acting, Done, Result
+from boatwright.intake.answers import Answers
 from boatwright.intake.outside import Outside, Served
 from boatwright.rules import authorisation, news, orders, refusing
 from boatwright.rules.authorisation import Standing
@@ -266,21 +267,26 @@ class Hearing:
             case Revisit():
                 result = await acting.revisit(order, served)
             case Misspoken():
-                result = await self._told_why(case, order, order.why)
+                answers = Answers(self._house, served, order)
+                result = await self._told_why(case, order, order.why, answers)
             case Command():
-                result = await self._told_why(case, order, await self._command(case, order))
+                answers = Answers(self._house, served, order)
+                done = await self._command(case, order, answers)
+                result = await self._told_why(case, order, done, answers)
         return result
 
-    async def _command(self, case: _Case, order: Command) -> Result:
+    async def _command(self, case: _Case, order: Command, answers: Answers) -> Result:
         plan = orders.plan(order) if order.verb is Verb.PLAN else None
-        return await (
-            self._acting.command(order, case.served) if plan is None else self._plan(case, order, plan)
-        )
+        if plan is not None:
+            return await self._plan(case, order, plan)
+        return await self._acting.command(order, case.served, answers)
 
-    async def _told_why(self, case: _Case, order: Command | Misspoken, result: Result) -> Result:
+    async def _told_why(
+        self, case: _Case, order: Command | Misspoken, result: Result, answers: Answers
+    ) -> Result:
         """Whoever may give commands and gave one that is not followed reads so where they gave it."""
         if isinstance(result, Skip) and refusing.is_answered(result) and not await self._is_off(case):
-            why = await self._acting.refuse(order, case.served, result, case.setting.label)
+            why = await answers.refuse(result, case.setting.label)
             if why:
                 self._log.line("unanswered", delivery=case.delivery.id, number=order.number, about=why)
         return result
