@@ -13,7 +13,6 @@ Each call returns when its work is done. Importing this module loads nothing of 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from importlib import metadata
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,9 +23,18 @@ if TYPE_CHECKING:
 
 __all__ = ["BottleError", "__version__", "destroy", "freeze", "resume_headless", "start_headless"]
 
-__version__ = metadata.version("boatwright")
+__version__: str
 
 _T = TypeVar("_T")
+
+
+def __getattr__(name: str) -> str:
+    """``__version__``, when somebody asks: to read it takes longer than to import all the rest of this module."""
+    if name == "__version__":
+        from importlib import metadata  # noqa: PLC0415 - nothing is loaded before it is asked for
+
+        return metadata.version("boatwright")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class BottleError(Exception):

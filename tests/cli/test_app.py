@@ -8,7 +8,23 @@ import sys
 import pytest
 from typer.main import get_command
 
+from boatwright import cli, errors
 from boatwright.cli import app
+
+INTERRUPTED = """
+import signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == wanted:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+wanted, sys.argv = sys.argv[1], ["boatwright", *sys.argv[2:]]
+from boatwright.cli import main
+main()
+"""
+"""The console script, with a Ctrl-C that comes while the module of the first argument is imported."""
 
 
 def test_a_name_that_is_typed_brings_its_own_command_alone() -> None:
@@ -29,6 +45,19 @@ def test_reading_brings_no_engine_and_no_screen(name: str) -> None:
     code = f"import sys\nfrom boatwright.cli import app\napp.assembled({name!r})\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert not {"dbos", "textual", "fastapi"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "module", ["importlib.metadata", "typer", "boatwright.cli.common", "boatwright.cli.run", "sqlalchemy"]
+)
+def test_ctrl_c_while_a_command_is_imported_is_one_line(module: str) -> None:
+    line = [sys.executable, "-c", INTERRUPTED, module, "run", "--help"]
+    done = subprocess.run(line, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "boatwright: stopped\n")
+
+
+def test_what_is_stopped_early_exits_as_what_is_stopped_later() -> None:
+    assert errors.Stopped.exit_code == cli.STOPPED
 
 
 def test_an_unknown_command_is_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:

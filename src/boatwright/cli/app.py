@@ -112,9 +112,9 @@ def boatwright(
 def run(arguments: Sequence[str] | None = None, *, imported: Callable[[], None] = lambda: None) -> int:
     """Run one command line; returns its exit code. ``imported`` is called before the command is."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    app = assembled(words[0] if words else "")
-    imported()
     try:
+        app = assembled(words[0] if words else "")
+        imported()
         result = app(args=words, standalone_mode=False)
     except errors.BoatwrightError as error:
         common.complain(error)
