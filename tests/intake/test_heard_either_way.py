@@ -10,7 +10,7 @@ import pytest
 from boatwright.values.delivery import DeliveryState
 from boatwright.values.skipping import SkipReason
 
-from .ports import KINDS, SAMPLE, Port, opened
+from .ports import BOT, KINDS, SAMPLE, Port, opened
 
 pytestmark = pytest.mark.timeout(120)
 WAYS = {"webhook": ("webhook",), "polling": ("polling",), "both": ("webhook", "polling")}
@@ -107,3 +107,22 @@ async def test_the_label_put_on_again_is_a_request_again(port: Port) -> None:
     await port.hear()
     assert len(port.executions()) == 1
     assert SkipReason.ALREADY_RUNNING in {skip.reason for skip in port.skips()}
+
+
+@pytest.mark.parametrize("port", [f"{kind}-{way}" for kind in KINDS for way in WAYS], indirect=True)
+async def test_what_our_own_account_does_without_a_mark_asks_for_nothing(port: Port) -> None:
+    """Somebody cut the mark off what we said, or gave the account's login to another program."""
+    number = await port.issue(by="ann")
+    await port.do(lambda act: act.label(SAMPLE, number, "agent", by=BOT))
+    await port.hear()
+    assert port.executions() == []
+    await port.do(lambda act: act.label(SAMPLE, number, "urgent", by="ann"))
+    begun = await port.issue("agent")
+    await port.hear()
+    (view,) = port.executions()
+    assert view.issue == begun
+    await port.do(lambda act: act.comment(SAMPLE, begun, by=BOT, body="/boatwright stop"))
+    await port.hear()
+    assert port.told(view.id) == ["request"]
+    refused = [skip.detail for skip in port.skips() if skip.reason is SkipReason.FROM_OURSELVES]
+    assert set(refused) == {f"{BOT} is our own account: ask from another"}

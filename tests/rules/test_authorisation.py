@@ -66,5 +66,23 @@ def test_a_crowd_of_assignees_is_not_looked_up_whole() -> None:
     assert found is not None and len(found.members) == authorisation.MOST_ASSIGNEES
 
 
+@pytest.mark.parametrize("me", ["ada", "Ada"])
+@pytest.mark.parametrize("order", [LABELLED, ASSIGNED, SAID, MISSPOKEN])
+def test_our_own_account_asks_for_nothing_whatever_it_may(order: Order, me: str) -> None:
+    refused = authorisation.refusal(order, Standing(Permission.ADMIN, MEMBER, me))
+    assert refused is not None and refused.reason is SkipReason.FROM_OURSELVES
+    assert authorisation.refusal(order, Standing(Permission.ADMIN, MEMBER, "adam")) is None
+
+
+@pytest.mark.parametrize("me", ["", "boatwright-bot"])
+def test_who_has_no_name_is_refused_for_want_of_rights(me: str) -> None:
+    refused = authorisation.refusal(Say(8, "", "why?", "1"), Standing(Permission.NONE, MEMBER, me))
+    assert refused is not None and refused.reason is SkipReason.NOT_ALLOWED
+
+
+def test_a_merge_by_our_own_account_is_a_merge() -> None:
+    assert authorisation.refusal(Decide(8, True, "c", "ada"), Standing(Permission.NONE, me="ada")) is None
+
+
 def test_what_the_forge_has_let_happen_needs_no_leave() -> None:
     assert authorisation.refusal(Decide(8, False, "c", "eve"), Standing(Permission.NONE)) is None

@@ -28,7 +28,7 @@ from boatwright.values.order import Command, Decide, Misspoken, Move, Note, Revi
 from boatwright.values.skipping import Skip, SkipReason
 
 AT = Origin("github", "acme/boat", "ada")
-TERMS = Terms("agent", frozenset({"Boatwright-App"}), frozenset({"renovate"}))
+TERMS = Terms("agent", frozenset({"renovate"}))
 ISSUE = IssueChanged(AT, IssueAction.LABELLED, 7, "Title", "Body", "eve", True, ("agent",), ())
 COMMENT = Commented(AT, 7, False, "31", "ada", "/boatwright stop")
 ON_PULL = replace(COMMENT, on_pull=True, text="Please rename it")
@@ -106,11 +106,6 @@ def test_what_is_asked(event: Happening, order: object) -> None:
         (Checked(AT, "status", "1", "boatwright/verify", "c0", "main", "failure"), SkipReason.FROM_OURSELVES),
         (Pushed(AT, "refs/tags/v1", "a", "b"), SkipReason.NOTHING_TO_DO),
         (Pushed(AT, "refs/heads/main", "a", "0" * 40), SkipReason.NOTHING_TO_DO),
-        (Pushed(replace(AT, sender="Boatwright-App"), "refs/heads/main", "a", "b"), SkipReason.FROM_OURSELVES),
-        (
-            replace(PULL, action=PullAction.SYNCHRONIZED, at=replace(AT, sender="boatwright-app")),
-            SkipReason.FROM_OURSELVES,
-        ),
         (replace(PULL, action=PullAction.SYNCHRONIZED, from_fork=True), SkipReason.FROM_FORK),
     ],
 )  # fmt: skip
@@ -146,7 +141,6 @@ def test_a_command_that_is_none_is_somebodys_who_may_be_answered(
 @pytest.mark.parametrize(
     ("sender", "why"),
     [
-        (Origin("github", "acme/boat", "boatwright-app"), SkipReason.FROM_OURSELVES),
         (Origin("github", "acme/boat", "Renovate"), SkipReason.FROM_BOT),
         (Origin("github", "acme/boat", "dependabot[bot]"), SkipReason.FROM_BOT),
         (Origin("github", "acme/boat", "odd", is_bot=True), SkipReason.FROM_BOT),

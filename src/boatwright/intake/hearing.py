@@ -111,7 +111,7 @@ class Hearing:
 
     async def _happened(self, delivery: Delivery, event: Happening) -> Result:
         setting = self._house.settings.forges.get(delivery.forge) or ForgeSetting()
-        terms = Terms(setting.label, self._outside.ours, frozenset(setting.bots))
+        terms = Terms(setting.label, frozenset(setting.bots))
         order = orders.order(event, terms)
         if isinstance(order, Note):
             return await self._end(delivery, event.at.path, Done("noted", order.about))
@@ -301,13 +301,13 @@ class Hearing:
             return None
         organisation = case.setting.organisation
         people = await asyncio.to_thread(self._outside.people, case.delivery.forge, case.served.id)
-        permission = Permission.NONE
+        me, permission = await people.me(), Permission.NONE
         if wanted.login:
             permission = await people.permission(case.served.id, wanted.login)
         members = [
             login for login in wanted.members if organisation and await people.is_member(organisation, login)
         ]
-        return authorisation.refusal(order, Standing(permission, frozenset(members)))
+        return authorisation.refusal(order, Standing(permission, frozenset(members), me))
 
     async def _end(
         self, delivery: Delivery, path: str, result: Result, beside: Beside | None = None

@@ -42,6 +42,10 @@ class Repositories(Protocol):
 class People(Protocol):
     """What a forge says of people. ``errors.BoatwrightError`` when it cannot be asked: then nobody is let in."""
 
+    async def me(self) -> str:
+        """Who we are there ourselves; empty for nobody."""
+        ...
+
     async def permission(self, repository: str, login: str) -> Permission: ...
 
     async def is_member(self, organisation: str, login: str) -> bool: ...
@@ -80,6 +84,9 @@ class NoneServed:
 class NobodyKnown:
     """A forge that knows nobody: whoever asks may not."""
 
+    async def me(self) -> str:
+        return ""
+
     async def permission(self, repository: str, login: str) -> Permission:
         return Permission.NONE
 
@@ -105,10 +112,9 @@ async def uncalled(repository: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """All of it together. ``ours``: logins that only this program uses, in whatever case."""
+    """All of it together."""
 
     repositories: Repositories = field(default_factory=NoneServed)
     people: PeopleOf = nobody
     called: Called = uncalled
     switches: Switches = field(default_factory=NothingOff)
-    ours: frozenset[str] = frozenset()

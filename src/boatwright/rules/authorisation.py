@@ -23,10 +23,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the forge said."""
+    """What the forge said. ``me``: the account we are logged in with there."""
 
     permission: Permission
     members: frozenset[str] = frozenset()
+    me: str = ""
 
 
 def wanted(order: Order) -> Wanted | None:
@@ -43,12 +44,20 @@ def refusal(order: Order, standing: Standing) -> Skip | None:
 
     Work is begun for people who may write. Where an assignee is a member of the organisation the agent is asked in
     their name; still a person who may sort issues has to have assigned them: a template that strangers use is nobody.
+    Our own account is never a reason to act, whatever it may: two that answer each other never end.
     """
+    if (asked := wanted(order)) is not None and _is_me(asked.login, standing.me):
+        return Skip(SkipReason.FROM_OURSELVES, f"{asked.login[:60]} is our own account: ask from another")
     if isinstance(order, Start) and order.assignees:
         return _assigned(order, standing)
     if wanted(order) is None or standing.permission.may_write:
         return None
     return _denied(order, standing.permission, "write permission is needed")
+
+
+def _is_me(login: str, me: str) -> bool:
+    """Whether a login is our own: forges tell them apart in no case of letters."""
+    return bool(me) and login.casefold() == me.casefold()
 
 
 def _assigned(order: Start, standing: Standing) -> Skip | None:

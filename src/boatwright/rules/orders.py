@@ -7,7 +7,7 @@
 | another comment, or a review, on a pull request | say it to its execution |
 | a pull request closed or merged | tell its execution |
 | a check that is not ours ended on a commit | look at the checks of that commit |
-| a branch pushed to, by whomever but us | look at the pull request of that branch |
+| a branch pushed to, by whomever | look at the pull request of that branch |
 | a repository renamed or transferred | remember its new path |
 | everything else | nothing, with a reason |
 """
@@ -64,10 +64,9 @@ _BRANCHES = "refs/heads/"
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How a host wants to be asked. ``ours``: accounts that only this program uses; ``bots``: others nobody obeys."""
+    """How a host wants to be asked. ``bots``: accounts nobody obeys, beside those the forge itself calls bots."""
 
     label: str = "agent"
-    ours: frozenset[str] = frozenset()
     bots: frozenset[str] = frozenset()
 
 
@@ -88,8 +87,8 @@ def _without_a_person(event: Happening, terms: Terms) -> Order | Skip | None:
     if isinstance(event, Checked):
         return _checked(event)
     if isinstance(event, Pushed):
-        return _pushed(event, terms)
-    return _pull(event, terms) if isinstance(event, PullChanged) else None
+        return _pushed(event)
+    return _pull(event) if isinstance(event, PullChanged) else None
 
 
 def _checked(event: Checked) -> Look | Skip:
@@ -102,16 +101,12 @@ def _checked(event: Checked) -> Look | Skip:
     return Skip(SkipReason.NOTHING_TO_DO, f"nothing hangs on {what}"[:_QUOTED])
 
 
-def _pushed(event: Pushed, terms: Terms) -> Revisit | Skip:
-    """A repository's CI may push, in the name of a bot: what it made is no more proven than what a person made."""
+def _pushed(event: Pushed) -> Revisit | Skip:
+    """Whoever it was, for a repository's CI pushes in the name of a bot: its head says whether it is the one we made."""
     branch = event.ref.removeprefix(_BRANCHES)
     if branch == event.ref or not event.after.strip("0"):
         return Skip(SkipReason.NOTHING_TO_DO, "nothing hangs on a tag, nor on a branch that is gone")
-    return _revisit(event.at, branch, terms)
-
-
-def _revisit(at: Origin, branch: str, terms: Terms) -> Revisit | Skip:
-    return _ourselves(at, terms) or Revisit(branch)
+    return Revisit(branch)
 
 
 def _of_a_person(event: Happening, terms: Terms) -> Order | Skip:
@@ -125,17 +120,9 @@ def _of_a_person(event: Happening, terms: Terms) -> Order | Skip:
 
 
 def _loop(at: Origin, terms: Terms) -> Skip | None:
-    """The loop guard: what machines say is never obeyed, ours least of all."""
-    if (ours := _ourselves(at, terms)) is not None:
-        return ours
+    """The loop guard: what machines say is never obeyed. Our own account is known by its forge (``authorisation``)."""
     if at.is_bot or machines.is_machine(at.forge, at.sender, terms.bots):
         return Skip(SkipReason.FROM_BOT, f"{at.sender[:_QUOTED]} is a bot")
-    return None
-
-
-def _ourselves(at: Origin, terms: Terms) -> Skip | None:
-    if at.sender.lower() in {each.lower() for each in terms.ours}:
-        return Skip(SkipReason.FROM_OURSELVES, f"{at.sender} is an account of ours")
     return None
 
 
@@ -294,12 +281,12 @@ def words(said: Say) -> str:
 # --- pull requests ---
 
 
-def _pull(event: PullChanged, terms: Terms) -> Decide | Revisit | Skip:
+def _pull(event: PullChanged) -> Decide | Revisit | Skip:
     """Whoever closes or merges was let to by the forge: their rights are not asked again, and a bot may."""
     if event.from_fork:
         return Skip(SkipReason.FROM_FORK, "a pull request from another repository")
     if event.action is PullAction.SYNCHRONIZED:
-        return _revisit(event.at, event.branch, terms)
+        return Revisit(event.branch)
     if event.action not in {PullAction.CLOSED, PullAction.MERGED}:
         return Skip(SkipReason.NOTHING_TO_DO, f"nothing hangs on a pull request {event.action}")
     merged = event.action is PullAction.MERGED
