@@ -507,6 +507,33 @@ async def test_an_approval_that_is_told_of_again_later_is_no_other_one(harbour: 
     assert "Instead: /boatwright approve decadedecade" in (await answers(harbour))["refused:33"]
 
 
+@pytest.mark.parametrize("taken", [False, True])
+@pytest.mark.parametrize("text", ["/boatwright approve", "/boatwright approve c0ffeec0"])
+async def test_a_comment_that_says_what_was_approved_already_is_never_answered(
+    harbour: Harbour, text: str, taken: bool
+) -> None:
+    """Approved at the console, then in a comment, which is told of again when there is another head."""
+    await thread(harbour)
+    await harbour.hear("issues", issue(number=1))
+    (execution,) = harbour.executions()
+    head = "c0ffee" * 6 + "abcd"
+    deliver(harbour, execution, head)
+    harbour.engine.submit(
+        execution, kind="approve", sender_key=f"approve:{head}", author="me", payload={"commit": head}
+    )
+    if taken:
+        approved = HeadApproved(number=8, commit=head, by="me")
+        harbour.house.ledger.events.append(execution, approved, key="approved")
+        harbour.engine.inbox.take(execution, 1)
+    said = comment(text, number=1)
+    said["comment"]["created_at"] = harbour.house.clock.now().isoformat()
+    assert (await harbour.hear("issue_comment", said)).outcome == "told"
+    assert not taken or harbour.engine.inbox.waking(execution) == [], "nothing is done again"
+    deliver(harbour, execution, "decade" * 6 + "abcd")
+    again = await harbour.hear("issue_comment", said)
+    assert (again.outcome, again.about) == ("told", execution) and await answers(harbour) == {}
+
+
 async def test_a_head_that_two_approve_is_approved_once(harbour: Harbour) -> None:
     await harbour.hear("issues", issue())
     (execution,) = harbour.executions()
@@ -520,7 +547,8 @@ async def test_a_head_that_two_approve_is_approved_once(harbour: Harbour) -> Non
     harbour.house.ledger.events.append(execution, approved, key="approved")
     harbour.engine.inbox.take(execution, 1)
     late = comment("/boatwright approve c0ffeec0", number_of=42)
-    assert (await harbour.hear("issue_comment", late)).outcome == "told" and harbour.inbox(execution) == []
+    assert (await harbour.hear("issue_comment", late)).outcome == "told"
+    assert harbour.engine.inbox.waking(execution) == []
 
 
 async def test_a_command_that_was_answered_is_not_followed_later(harbour: Harbour) -> None:

@@ -94,6 +94,7 @@ TABLE: list[tuple[events.Payload, str]] = [
     (samples.requested(title="x\x1b[2J\ny"), f'read what was asked: "x[2J y", for sailor, at main ({samples.commit("base")[:12]})'),
     (heard("comment", text="Please."), 'read a comment of ann: "Please."'),
     (heard("approve"), "heard that ann approves the head"),
+    (heard("approved"), "heard that ann approves the head, too"),
     (heard("close"), "heard that ann closed the pull request"),
     (heard("merge"), "heard that ann merged the pull request"),
     (heard("cancel"), "was told by ann to stop"),

@@ -231,10 +231,10 @@ class Acting:
         if not await self._meant(order, view, head):
             instead = f"/boatwright approve {head[:12]}"
             return Skip(SkipReason.NOTHING_TO_DO, f"say which head is meant: {instead}", instead)
-        # At this host's console, or by somebody else.
-        if await asyncio.to_thread(self._is_approved, view.id, head):
-            return await self._told(view)
         # Known by its comment: told of again after the next delivery, it is not about that one's head.
+        if await asyncio.to_thread(self._is_approved, view.id, head):  # at the console, or by somebody else
+            await asyncio.to_thread(self._engine.note, view.id, "approved", key, order.by, {"commit": head})
+            return await self._told(view)
         return await self._put(view, "approve", key, order.by, {"commit": head})
 
     async def _meant(self, order: Command, view: ExecutionView, head: str) -> bool:

@@ -18,7 +18,7 @@ from boatwright.values.clock import Clock
 
 STOPPING = ("cancel", "stop", "cut", "close", "merge")
 """Kinds a live turn obeys at once: told to stop, or its pull request is decided."""
-QUIET = ("raise",)
+QUIET = ("raise", "approved")
 """Kinds that wake nobody: they are facts for the next turn, not work."""
 
 

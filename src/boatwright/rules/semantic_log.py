@@ -142,6 +142,7 @@ def _reason(code: str, reason: str) -> str:
 _HEARD = {
     "comment": "read a comment of {who}: {text}",
     "approve": "heard that {who} approves the head",
+    "approved": "heard that {who} approves the head, too",
     "close": "heard that {who} closed the pull request",
     "merge": "heard that {who} merged the pull request",
     "cancel": "was told by {who} to stop",
