@@ -26,13 +26,18 @@ from datetime import datetime
 
 
 class BoatwrightError(Exception):
-    """Root of the tree: one sentence, what it is about, and what to do next."""
+    """Root of the tree: one sentence, what it is about, and what to do next. ``public``: the sentence as everybody at the
+    repository may read it, where people there can mend it; else it is empty.
+    """
 
     exit_code = 1
 
-    def __init__(self, sentence: str, *, subject: str = "", next_moves: Sequence[str] = ()) -> None:
+    def __init__(
+        self, sentence: str, *, subject: str = "", next_moves: Sequence[str] = (), public: str = ""
+    ) -> None:
         super().__init__(sentence)
         self.subject = subject
+        self.public = public
         self.next_moves = tuple(next_moves)
 
 

@@ -1,4 +1,4 @@
-"""A process that sends a forge's deliveries through its own door and pumps them: ``door_worker ROOT``.
+"""A process that sends a forge's deliveries through its own door and pumps them: ``door_worker ROOT [labelled]``.
 
 Killed anywhere and started again it does the whole of it again, as a forge that redelivers what was not acknowledged.
 """
@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,11 @@ SENT: tuple[tuple[str, dict[str, Any]], ...] = (
     ("issue_comment", comment("/boatwright dance", number=1, number_of=52)),
 )
 
+LABELLED = SENT[1:2]
+"""One label alone."""
 
-async def work(root: Path) -> None:
+
+async def work(root: Path, sent: Sequence[tuple[str, dict[str, Any]]] = SENT) -> None:
     source = str(root / "paginate")
     world = World(Repository(naming.repository_id(source), source, PATH))
     environment = {**os.environ, "HOOK": SECRET, "HOOK_OTHER": SECRET}
@@ -38,7 +42,7 @@ async def work(root: Path) -> None:
     engine = engine_for(house)
     pump = Pump.of(house, engine, world.outside)
     door = Door(house.ledger.deliveries, house.settings.forges, environment=environment, clock=house.clock)
-    for at, (event, payload) in enumerate(SENT):
+    for at, (event, payload) in enumerate(sent):
         body = json.dumps(payload).encode()
         given = {
             name.lower(): value for name, value in headers_of("github", event, f"guid-{at}", body).items()
@@ -51,4 +55,4 @@ async def work(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(work(Path(sys.argv[1])))
+    asyncio.run(work(Path(sys.argv[1]), LABELLED if sys.argv[2:] == ["labelled"] else SENT))

@@ -205,8 +205,11 @@ async def test_an_assigned_member_is_asked_by_whoever_named_the_agent(port: Port
     await port.do(lambda act: act.assign(SAMPLE, number, "wim", by="ann"))
     await port.hear()
     newest = port.deliveries()[0]
-    assert newest.state is DeliveryState.FAILED and "fixer" in newest.error, (
-        "it was let in, and no such agent is here"
+    assert (newest.state, newest.reason) == (DeliveryState.PROCESSED, "policy")
+    assert "fixer" in newest.about, "it was let in, and no such agent is here"
+    (said,) = [each.body for each in await port.house.forge.comments(port.repository, number) if each.marker]
+    assert "`there is no agent 'fixer'`" in said and said.endswith(
+        "take the assignee off and assign them again."
     )
 
 

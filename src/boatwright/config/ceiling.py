@@ -12,10 +12,11 @@ from boatwright import errors
 from boatwright.config import packages
 from boatwright.config.forges import KINDS, ForgeSetting
 from boatwright.config.notify import Notify
-from boatwright.config.policy import Block, Budget, NetworkPolicy, Pattern
+from boatwright.config.policy import FILE, Block, Budget, NetworkPolicy, Pattern
 from boatwright.config.references import SecretReference, unshown
 from boatwright.config.routes import RouteSetting, contradiction, routes
 from boatwright.config.units import Bytes, Seconds
+from boatwright.config.whose import is_repositorys
 from boatwright.values.calls import ForgeCalls
 from boatwright.values.cutting import CutPolicy
 from boatwright.values.models import Models as ModelList
@@ -313,9 +314,17 @@ def narrowed(ceiling: Cap, asked: Cap) -> Cap:
     )
 
 
-def above(field: str, asked: str, allowed: str, setting: str, *, where: str = "") -> errors.AboveCeiling:
+def above(
+    field: str, asked: str, allowed: str, setting: str, *, where: str = "", listed: bool = False
+) -> errors.AboveCeiling:
+    """``listed``: what is allowed is a list, and what the operator wrote into it is not for everybody."""
+    place = where or ("" if field.startswith("--") else FILE)
+    told = "and that is not allowed on this host" if listed else f"this host allows {allowed}"
     return errors.AboveCeiling(
         f"'{field}'{f' of {where}' if where else ''} asks for {asked}; this host allows {allowed}",
         subject=field,
         next_moves=(f"ask for {allowed} or less", f"or let the operator raise '{setting}' in settings.yml"),
+        public=f"{place}: '{field}' asks for {asked}{',' if listed else ';'} {told}"
+        if all(map(is_repositorys, place.split(" and ")))
+        else "",
     )

@@ -16,8 +16,9 @@ from typing import Any
 from boatwright import errors
 from boatwright.config.environment import is_reference
 from boatwright.config.manifest import variable
+from boatwright.config.whose import DEVCONTAINERS
 
-FILES = (".devcontainer/devcontainer.json", ".devcontainer.json")
+FILES = DEVCONTAINERS
 PASSED_OVER = frozenset({
     "$schema", "name", "customizations", "settings", "extensions", "forwardPorts", "portsAttributes",
     "otherPortsAttributes", "remoteUser", "containerUser", "remoteEnv", "updateRemoteUserUID", "userEnvProbe",

@@ -18,6 +18,7 @@ from boatwright.config.asked import DEFAULT, ENVIRONMENT, FLAG, POLICY, SETTINGS
 from boatwright.config.ceiling import SILENCE, Settings, above, refuse_cap
 from boatwright.config.environment import Environment
 from boatwright.config.policy import NetworkPolicy, Policy
+from boatwright.config.whose import is_repositorys
 from boatwright.values.calls import ForgeCalls
 from boatwright.values.cutting import CutPolicy
 from boatwright.values.process import Limits
@@ -272,6 +273,9 @@ def _refuse_routes(settings: Settings, named: Mapping[str, str]) -> None:
             f"write '{near}'" if near else f"take '{name}' out",
             f"or let the operator write it under 'routes' of settings.yml: {name}: {{host: …}}",
         ),
+        public=f"{named[name]}: there is no route '{name}' on this host"
+        if is_repositorys(named[name])
+        else "",
     )
 
 
@@ -279,8 +283,9 @@ def _refuse_hosts(allowed: tuple[str, ...], hosts: Mapping[str, str]) -> None:
     beyond = [host for host in hosts if not _allows(allowed, host)]
     if beyond:
         places = dict.fromkeys(hosts[host] for host in beyond if hosts[host] != POLICY)
-        listed = ", ".join(allowed) or "no host"
-        raise above("network.allow", ", ".join(beyond), listed, "network.allow", where=" and ".join(places))
+        allows = ", ".join(allowed) or "no host"
+        where = " and ".join(places)
+        raise above("network.allow", ", ".join(beyond), allows, "network.allow", where=where, listed=True)
 
 
 def _in_all(lists: list[dict[str, str]]) -> dict[str, str]:
@@ -325,6 +330,9 @@ def _milder(asked: CutPolicy, host: CutPolicy, where: str) -> errors.AboveCeilin
         f"'shutdown'{place} asks for {asked}; this host says {host}, and only a stricter one may be asked for",
         subject="shutdown",
         next_moves=("leave 'shutdown' out", "or let the operator change 'shutdown' in settings.yml"),
+        public=f"{where}: 'shutdown' asks for {asked}, which is milder than this host's {host}"
+        if is_repositorys(where)
+        else "",
     )
 
 

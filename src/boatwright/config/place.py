@@ -7,7 +7,7 @@ from boatwright.config import packages as names
 from boatwright.config.asked import DEFAULT, FLAG, POLICY, SETTINGS, Asked, Flags
 from boatwright.config.ceiling import Settings, above
 from boatwright.config.environment import Environment, Kind, admits
-from boatwright.config.policy import Policy
+from boatwright.config.policy import FILE, Policy
 
 CONTAINER = "container"
 
@@ -38,6 +38,7 @@ def packages(settings: Settings, policy: Policy, sources: dict[str, str]) -> tup
                 "take them out of .boatwright.yml",
                 f"or let the operator write 'system_packages: [{', '.join(beyond)}]', or any, in settings.yml",
             ),
+            public=f"{FILE}: 'system_packages' asks for {', '.join(beyond)}, and that is not allowed on this host",
         )
     return wish
 
@@ -46,7 +47,7 @@ def refuse_image(settings: Settings, image: str, field: str, *, where: str = "")
     """Raise ``errors.AboveCeiling`` unless ``container.images`` of this host admits the reference."""
     if not admits(settings.container.images, image):
         allowed = ", ".join(settings.container.images) or "no image"
-        raise above(field, f"the image {image}", allowed, "container.images", where=where)
+        raise above(field, f"the image {image}", allowed, "container.images", where=where, listed=True)
 
 
 def backend(settings: Settings, policy: Policy, flags: Flags, asked: Asked, sources: dict[str, str]) -> str:
@@ -61,6 +62,7 @@ def backend(settings: Settings, policy: Policy, flags: Flags, asked: Asked, sour
                 "build them into an image and name it: environment: {image: REF} in .boatwright.yml",
                 "or take 'system_packages' out of it",
             ),
+            public=f"{FILE}: 'system_packages' are for bottles of bubblewrap, and this host's are containers",
         )
     if policy.environment.kind is Kind.HOST or wish == CONTAINER:
         return wish
@@ -85,5 +87,5 @@ def _asked(settings: Settings, flags: Flags, asked: Asked, sources: dict[str, st
         return wish
     if wish not in allowed:
         place = "" if flags.backend is not None else asked.place("backend")
-        raise above("backend", wish, " or ".join(allowed), "backend", where=place)
+        raise above("backend", wish, " or ".join(allowed), "backend", where=place, listed=True)
     return wish

@@ -127,7 +127,7 @@ class Shelf:
         moves = (f"write '{near}' instead" if near else f"write {self.sources[-1].shown(file)}",)
         if asked.line is not None:
             return strict_yaml.refuse(asked.place, asked.line, what, *moves)
-        return errors.NotFound(what, subject=name, next_moves=moves)
+        return errors.NotFound(what, subject=name, next_moves=moves, public=f"there is no {kind} '{name}'")
 
 
 def _path(folder: str, name: str) -> str:

@@ -12,7 +12,7 @@ from boatwright.intake import commands, overtaken, request, their_checks
 from boatwright.intake.answers import Answers
 from boatwright.intake.outside import Served
 from boatwright.intake.request import Ask
-from boatwright.rules import explaining, orders, refusing
+from boatwright.rules import explaining, orders, refusing, unbegun
 from boatwright.rules import their_checks as rules
 from boatwright.stages.house import House
 from boatwright.values.events import HeadApproved
@@ -48,8 +48,12 @@ class Acting:
 
     # --- a new execution ---
 
-    async def start(self, order: Start, served: Served, execution: str) -> Result:
-        """Begin the execution whose id was drawn before. One that exists is only seen to have its turn."""
+    async def start(self, order: Start, served: Served, execution: str, *, answer: str = "") -> Result:
+        """Begin the execution whose id was drawn before. One that exists is only seen to have its turn.
+
+        ``answer``: of a request that was taken up before, the mark of the comment that says nothing came of it. Where that
+        stands nothing is begun: whoever asked was told to ask again.
+        """
         if await asyncio.to_thread(self._house.ledger.executions.get, execution) is not None:
             await asyncio.to_thread(self._engine.start_turn, execution)
             return Done("started", execution)
@@ -63,9 +67,17 @@ class Acting:
             words=(" ".join(order.title.split()) or f"Issue {order.number}", order.body),
         )
         try:
+            if answer and await Answers(self._house, served, order).is_given(answer):
+                await request.look(self._house, ask)
+                return Skip(SkipReason.ALREADY_ASKED, "this was answered before: nothing was begun")
             await request.accept(self._house, self._engine, ask, private=False, execution=execution)
         except errors.Conflict as other:
             return Skip(SkipReason.ALREADY_RUNNING, str(other))
+        except errors.BoatwrightError as unfit:
+            skip = unbegun.skip(unfit)
+            if skip is None:
+                raise
+            return skip
         return Done("started", execution)
 
     async def seen(self, number: int, served: Served, comment: str) -> str:
@@ -172,7 +184,7 @@ class Acting:
             return None
         if not order.on_pull and await asyncio.to_thread(self._was_told, order, served, key):
             return Skip(SkipReason.ALREADY_ASKED, "an execution of before was told this")
-        if await answers.is_refused():
+        if await answers.is_given(refusing.marker(order.comment)):
             return Skip(SkipReason.ALREADY_ASKED, "this comment was answered before: nothing was done")
         return None
 

@@ -1,42 +1,40 @@
-"""What was answered to one order in a comment, and answering it: once, whoever tells of the comment."""
+"""What was answered to one order of a person, and answering it: once, whoever tells of the order."""
 
 from __future__ import annotations
 
 from boatwright import errors
 from boatwright.intake.outside import Served
-from boatwright.rules import refusing
 from boatwright.stages.house import House
-from boatwright.values.order import Command, Misspoken
-from boatwright.values.skipping import Skip
+from boatwright.values.order import Command, Misspoken, Start
 
 US = "boatwright"
 
 
 class Answers:
-    """The answers that stand behind one comment. They are read when one is first asked about, and then known: nobody
+    """The answers that stand behind one comment or label. They are read when one is first asked about, and then known: nobody
     else answers while a delivery of that repository is heard.
     """
 
-    def __init__(self, house: House, served: Served, order: Command | Misspoken) -> None:
+    def __init__(self, house: House, served: Served, order: Command | Misspoken | Start) -> None:
         self._forge, self._served, self._order = house.forge, served, order
         self._found: frozenset[str] | None = None
 
-    async def refuse(self, why: Skip, label: str) -> str:
-        """Tell the person, once, that nothing is done and what to write instead. Where the forge does not let us, the
-        sentence that is returned says why; one that is away is asked again, with the delivery.
+    async def tell(self, marker: str, body: str) -> str:
+        """Give an answer where the forge lets us; else the sentence that is returned says why. One that is away is asked
+        again, with the delivery.
         """
         try:
-            await self.give(refusing.marker(self._order), refusing.text(self._order, why, label))
+            await self.give(marker, body)
         except (errors.ForgeUnavailable, errors.StoreUnavailable, errors.Stopped):
             raise
         except errors.BoatwrightError as shut:
             return str(shut)
         return ""
 
-    async def is_refused(self) -> bool:
-        """Whether the comment was answered that nothing is done. Where we may not read, nothing was answered."""
+    async def is_given(self, marker: str) -> bool:
+        """As :meth:`has`; where we may not read, nothing was answered."""
         try:
-            return await self.has(refusing.marker(self._order))
+            return await self.has(marker)
         except errors.ForgeUnavailable:
             raise
         except (errors.NotFound, errors.Parked):
@@ -49,7 +47,7 @@ class Answers:
             await self._forge.post_comment(self._served.id, number, author=US, body=body, marker=marker)
 
     async def has(self, marker: str) -> bool:
-        """Whether an answer stands behind the comment: what is older is not read, in a thread that may be long."""
+        """Whether an answer stands behind what was asked: what is older is not read, in a thread that may be long."""
         if self._found is None:
             order = self._order
             said = await self._forge.comments(self._served.id, order.number, since=order.created)

@@ -17,7 +17,7 @@ from boatwright.intake import readers
 from boatwright.intake.acting import Acting, Done, Result
 from boatwright.intake.answers import Answers
 from boatwright.intake.outside import Outside, Served
-from boatwright.rules import authorisation, news, orders, refusing
+from boatwright.rules import authorisation, news, orders, refusing, unbegun
 from boatwright.rules.authorisation import Standing
 from boatwright.rules.news import News
 from boatwright.rules.orders import Terms
@@ -218,26 +218,38 @@ class Hearing:
     ) -> Result:
         """Give the request its execution's id, durably, and then begin that execution: begun again, it is the same."""
 
-        def claim() -> str | News:
+        def claim() -> tuple[str, News]:
             with self._house.ledger.database.write() as writer:
                 before = self._watched.get(case.served.id, order.number, connection=writer)
                 said = judge(before)
                 if said is News.MINE and before is not None:
-                    return before.execution
+                    return before.execution, said
                 if said is not News.NEW:
-                    return said
+                    return "", said
                 execution = self._house.ids.execution_id()
                 self._watched.put(case.served.id, order.number, asked(before, execution), connection=writer)
-                return execution
+                return execution, said
 
-        execution = await asyncio.to_thread(claim)
-        if isinstance(execution, News):
-            return _not_new(execution) or Skip(SkipReason.ALREADY_ASKED)
+        execution, said = await asyncio.to_thread(claim)
+        if not execution:
+            return _not_new(said) or Skip(SkipReason.ALREADY_ASKED)
         crash.point("pump.claimed")
-        result = await self._acting.start(order, case.served, execution)
+        mark = refusing.marker(comment) if comment else unbegun.marker(execution)
+        before = mark if said is News.MINE else ""
+        result = await self._acting.start(order, case.served, execution, answer=before)
         if isinstance(result, Done):
             await self._acknowledge(case, order, comment)
+        elif result.fault is not None and not comment:  # a command is answered with the others
+            await self._tell_unbegun(case, order, result, execution)
         return result
+
+    async def _tell_unbegun(self, case: _Case, order: Start, why: Skip, execution: str) -> None:
+        if await self._is_off(case):
+            return
+        answers = Answers(self._house, case.served, order)
+        shut = await answers.tell(unbegun.marker(execution), unbegun.text(order, why, case.setting.label))
+        if shut:
+            self._log.line("unanswered", delivery=case.delivery.id, number=order.number, about=shut)
 
     async def _acknowledge(self, case: _Case, order: Start, comment: str) -> None:
         """After the execution exists: what people see is never more than what there is."""
@@ -286,7 +298,8 @@ class Hearing:
     ) -> Result:
         """Whoever may give commands and gave one that is not followed reads so where they gave it."""
         if isinstance(result, Skip) and refusing.is_answered(result) and not await self._is_off(case):
-            why = await answers.refuse(result, case.setting.label)
+            body = refusing.text(order, result, case.setting.label)
+            why = await answers.tell(refusing.marker(order.comment), body)
             if why:
                 self._log.line("unanswered", delivery=case.delivery.id, number=order.number, about=why)
         return result

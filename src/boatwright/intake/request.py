@@ -12,7 +12,8 @@ from pathlib import Path
 from boatwright import errors
 from boatwright.agents import registry
 from boatwright.agents.protocol import Provider
-from boatwright.config.effective import ENVIRONMENT, FLAG, Effective, Flags
+from boatwright.config.effective import ENVIRONMENT, FLAG, POLICY, Effective, Flags
+from boatwright.config.policy import FILE
 from boatwright.git import worktree
 from boatwright.git.mirror import Mirror
 from boatwright.git.remote import Remote
@@ -88,7 +89,7 @@ async def look(house: House, ask: Ask) -> tuple[FeatureRequested, tuple[str, ...
     composed = await ground.composed_at(house, mirror, commit, flags, house.environment)
     effective = composed.effective
     await asyncio.to_thread(house.require_bottle, effective.backend)
-    refuse_empty(effective.budget, ask.budget)
+    refuse_empty(effective.budget, ask.budget, public=effective.sources["budget"] == POLICY)
     agent = registry.provider(composed.provider, composed.manifest)
     models = choose_model(house, effective.model, agent)
     await _refuse_script(house, models.main)
@@ -308,12 +309,15 @@ async def _refuse_script(house: House, model: ModelRef) -> None:
         ) from error
 
 
-def refuse_empty(budget: Cap, asked: str | None) -> None:
+def refuse_empty(budget: Cap, asked: str | None, *, public: bool = False) -> None:
+    """``public``: whether the base branch asks for it."""
     if budget.usd == 0 or budget.tokens == 0:
+        what = f"a budget of {asked or budget} admits no call at all"
         raise errors.BadInput(
-            f"a budget of {asked or budget} admits no call at all",
+            what,
             subject=asked or str(budget),
             next_moves=("--budget 5usd",),
+            public=f"{FILE}: {what}" if public else "",
         )
 
 

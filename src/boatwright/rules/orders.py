@@ -144,6 +144,7 @@ def start(event: IssueChanged, label: str) -> Start | Skip:
         agent=agent,
         bottles=bottles_of(event.labels),
         assignees=() if label in event.labels else event.assignees,
+        created=event.changed,
     )
 
 
@@ -259,6 +260,7 @@ def plan(command: Command) -> Start | None:
         agent=agent_of(said.labels),
         bottles=bottles_of(said.labels),
         only_plan=True,
+        created=command.created,
     )
 
 

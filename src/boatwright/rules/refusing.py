@@ -5,6 +5,7 @@ Only somebody who may give commands is answered: to anybody else silence says as
 
 from __future__ import annotations
 
+from boatwright.rules import unbegun
 from boatwright.rules.plain import code, line
 from boatwright.values.order import Command, Misspoken, Verb
 from boatwright.values.skipping import Skip, SkipReason
@@ -13,7 +14,7 @@ STAGES = ("analyze", "plan", "build", "verify")
 """What ``/boatwright retry`` may begin at."""
 _ANSWERED = frozenset({
     SkipReason.NOT_ALLOWED, SkipReason.NOT_OURS, SkipReason.ALREADY_RUNNING, SkipReason.UNKNOWN_COMMAND,
-    SkipReason.NOTHING_TO_DO,
+    SkipReason.NOTHING_TO_DO, SkipReason.POLICY, SkipReason.CEILING,
 })  # fmt: skip
 _WRITTEN: dict[Verb, str] = {
     Verb.STOP: "/boatwright stop",
@@ -30,15 +31,18 @@ def is_answered(skip: Skip) -> bool:
     return skip.reason in _ANSWERED
 
 
-def marker(order: Command | Misspoken) -> str:
+def marker(comment: str) -> str:
     """How the answer to that comment is found again, whoever told of the comment."""
-    return f"refused:{order.comment}"
+    return f"refused:{comment}"
 
 
 def text(order: Command | Misspoken, skip: Skip, label: str) -> str:
     """A few lines of Markdown. ``label``: the one that asks for work here."""
     asked = order.words if isinstance(order, Misspoken) else f"{order.verb} {order.argument}"
     called = code(f"/boatwright {asked}".strip(), 120)
+    if skip.fault is not None and isinstance(order, Command):
+        mended = f"{unbegun.remedy(skip)}, then {unbegun.again(order, label)}."
+        return f"**Not done**: {called}: {unbegun.what(skip)}.\n\n{mended}"
     return f"**Not done**: {called}: {line(skip.detail)}.\n\n{_instead(order, skip, label)}"
 
 

@@ -36,6 +36,7 @@ LIMIT_KEYS = {
     Limit.OUTPUT: "output",
 }
 """What a policy file calls each limit."""
+_HARD = policy_module.FILE + ": 'limits.hard' is asked for, and this host only samples the limit on {limit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ def _inside(house: House, mirror: Mirror, commit: str, effective: Effective) -> 
         f"{policy_module.FILE} says 'environment: devcontainer', and the commit has no {devcontainer.FILES[0]}",
         subject="environment",
         next_moves=(f"commit {devcontainer.FILES[0]} to the base branch", "environment: host"),
+        public=f"{policy_module.FILE} says 'environment: devcontainer', and there is no {devcontainer.FILES[0]}",
     )
 
 
@@ -168,6 +170,7 @@ def refuse_sampled(house: House, effective: Effective) -> None:
                 f"the repository demands hard limits, and this host only samples the one on {one.limit}: {one.by}",
                 subject=f"limits.{name}",
                 next_moves=("boatwright doctor", "take limits.hard out of .boatwright.yml, or of the bottle"),
+                public=_HARD.format(limit=one.limit) if effective.policy.limits.hard else "",
             )
 
 

@@ -13,7 +13,7 @@ from boatwright.config import effective as effective_module
 from boatwright.config import shelf as shelf_module
 from boatwright.config import skill as skill_module
 from boatwright.config.ceiling import Settings
-from boatwright.config.effective import Flags
+from boatwright.config.effective import FLAG, POLICY, Flags
 from boatwright.config.manifest import Agent, Origin, Where, refuse_name
 from boatwright.config.policy import Policy
 from boatwright.config.shelf import Shelf
@@ -27,6 +27,7 @@ from boatwright.stages.house import House
 
 ROOT = ".boatwright"
 PROVIDER = composition.PROVIDER
+_THEIRS = frozenset({FLAG, POLICY})
 
 
 @dataclass(frozen=True)
@@ -198,4 +199,6 @@ def refuse_unknown_provider(run: Composed, shelf: Shelf) -> None:
         f"there is no agent '{run.agent}'; there are: {agents}",
         subject=run.agent,
         next_moves=("boatwright agent list", f"write {ROOT}/agents/{run.agent}.md"),
+        # What settings.yml names is the operator's to mend.
+        public=f"there is no agent '{run.agent}'" if run.effective.sources["agent"] in _THEIRS else "",
     )

@@ -23,6 +23,7 @@ from boatwright.agents.protocol import (
 from boatwright.bottle import checkout, snapshot
 from boatwright.bottle.protocol import Bottle
 from boatwright.bottle.snapshot import SaveFailed
+from boatwright.config.policy import FILE
 from boatwright.git.mirror import Mirror
 from boatwright.rules import paths, prompts
 from boatwright.rules.composed import Composed
@@ -126,6 +127,7 @@ def refuse_unheld(provider: Provider, composed: Composed) -> None:
             f"the policy lists allowed_commands, and {provider.name} runs its commands without asking us",
             subject="allowed_commands",
             next_moves=("--agent builtin", "take allowed_commands out of .boatwright.yml on the base branch"),
+            public=f"{FILE} lists allowed_commands, and {provider.name} runs its commands without asking us",
         )
 
 

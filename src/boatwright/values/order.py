@@ -26,6 +26,7 @@ class Start:
     """Begin work on an issue. ``agent`` and ``bottles`` as its labels name them.
 
     ``assignees``: whose membership lets the request stand where the trigger label was not used; else it is empty.
+    ``created``: when it was asked for, by the forge's clock, where that tells.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Start:
     bottles: tuple[str, ...] | None = None
     assignees: tuple[str, ...] = ()
     only_plan: bool = False
+    created: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,15 +32,29 @@ class SkipReason(StrEnum):
     OVERLONG = "overlong"  # a look at a thread found more than is read at once
     UNKNOWN_COMMAND = "unknown_command"  # /boatwright with a word that is none, or without what it needs
     NOTHING_TO_DO = "nothing_to_do"  # what is asked changes nothing in the present state
+    POLICY = "policy"  # what the base branch, or a label, says of how to work here cannot be followed
+    CEILING = "ceiling"  # the base branch asks for more than the host allows
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with what the base branch, or a label, asks for, and how to mend it: as everybody may read it. Both
+    quote what others wrote.
+    """
+
+    sentence: str
+    moves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
     """Nothing is done, and why. ``detail`` is a sentence of ours; what it quotes of others is cut short.
 
-    ``instead``: what whoever asked may do in its place, where that is more than the manual says.
+    ``instead``: what whoever asked may do in its place, where that is more than the manual says. ``fault``: why a request
+    for work was not begun, where people at the repository can mend that.
     """
 
     reason: SkipReason
     detail: str = ""
     instead: str = ""
+    fault: Fault | None = None
