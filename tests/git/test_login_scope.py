@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from boatwright import errors
 from boatwright.config.paths import StateDir
 from boatwright.git.mirror import Mirror
 from boatwright.git.run import GitFailed
@@ -72,7 +73,7 @@ def up(stop: Stop) -> Iterator[Stop]:
 def ask(tmp_path: Path, address: str) -> None:
     state = StateDir(tmp_path / "state").create()
     mirror = Mirror.open(state, "sample-1", address, login=lambda _: LOGIN)
-    with pytest.raises(GitFailed):
+    with pytest.raises((GitFailed, errors.Parked)):
         mirror.advertised()
 
 

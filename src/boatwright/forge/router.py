@@ -80,6 +80,11 @@ class Forges:
         with ThreadPoolExecutor(1) as apart:  # this thread may have a loop of its own
             return apart.submit(asyncio.run, forge.credential(repository)).result()
 
+    def login_setting(self, repository: str) -> str:
+        """Which part of settings.yml names the login of its forge; empty where it is on no server. Blocks."""
+        place = self._place_of(repository)
+        return "" if place is None else f"forges.{place.kind}"
+
     async def add_repository(self, repository: str, *, source: str, default_branch: str) -> None:
         forge = await self.at(repository)
         await forge.add_repository(repository, source=source, default_branch=default_branch)

@@ -26,7 +26,7 @@ from boatwright.git.packs import Packs
 from boatwright.git.remote import Remote
 from boatwright.git.run import Call, GitFailed, git
 from boatwright.git.trees import Change, Entry, Merge
-from boatwright.rules import naming
+from boatwright.rules import git_refusals, naming
 
 __all__ = ["Change", "Entry", "Found", "Merge", "Mirror"]
 
@@ -61,6 +61,8 @@ GitLogin = Callable[[str], bytes]
 """What git may say to an address: lines of ``git credential``, or nothing. Blocks."""
 AddressNow = Callable[[str], str]
 """Where a source is fetched from now: it may have been renamed since it was written down. Blocks."""
+Setting = Callable[[], str]
+"""Which part of settings.yml names the login; empty where none does. Blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +81,16 @@ class Found:
 class Mirror(Packs):
     def __init__(
         self, path: Path, source: str | Path = "", *,
-        login: GitLogin | None = None, now: AddressNow | None = None,
+        login: GitLogin | None = None, now: AddressNow | None = None, setting: Setting | None = None,
     ) -> None:  # fmt: skip
         super().__init__(path)
         self.source = str(source)
-        self._login, self._now = login, now
+        self._login, self._now, self._setting = login, now, setting
 
     @classmethod
     def open(
         cls, state: StateDir, repository_id: str, source: str | Path = "", *,
-        login: GitLogin | None = None, now: AddressNow | None = None,
+        login: GitLogin | None = None, now: AddressNow | None = None, setting: Setting | None = None,
     ) -> Mirror:  # fmt: skip
         """The mirror of that repository, made if absent; whole or not at all, however many open it at
         once."""
@@ -96,7 +98,7 @@ class Mirror(Packs):
             raise errors.BadInput(
                 f"{repository_id[:80]!r} is not a repository id.", subject=repository_id[:80]
             )
-        mirror = cls(state.mirrors / f"{repository_id}.git", source, login=login, now=now)
+        mirror = cls(state.mirrors / f"{repository_id}.git", source, login=login, now=now, setting=setting)
         if mirror.path.exists():
             with contextlib.suppress(FileNotFoundError):  # a sweep took it away: it is made anew below
                 os.utime(used(mirror.path))  # a sweep leaves it to whoever is about to name it
@@ -154,8 +156,9 @@ class Mirror(Packs):
     def fetch(self, ref: str = "HEAD") -> str:
         """Bring ``ref`` of the source and its history here, pin it, and return its commit id.
 
-        ``errors.BadInput`` when the source is no repository, is empty or has no such ref; ``GitFailed`` when
-        it cannot be reached or sends what git's checks refuse.
+        ``errors.BadInput`` when the source is no repository, is empty or has no such ref; ``errors.Parked``
+        (``credential``, ``forge_rights``) when it does not let us; ``GitFailed`` when it cannot be reached or sends
+        what git's checks refuse.
         """
         found = self.find(ref)
         oid = found.oid if names.OID.fullmatch(found.oid) else self._lengthen(found.oid)
@@ -272,7 +275,7 @@ class Mirror(Packs):
         """Put ``branch`` over there at ``oid``, if it is still at ``expected_old`` (None: not there at all).
 
         Already there is fine: a redo changes nothing. Verified by asking again. ``errors.Conflict`` when the
-        branch has moved; no hook of theirs runs where it is a path.
+        branch has moved, ``errors.Parked`` when it does not let us; no hook of theirs runs where it is a path.
         """
         remote = Remote.of(url)
         if self.remote_head(url, branch) == names.oid(oid):
@@ -285,7 +288,7 @@ class Mirror(Packs):
                 self.run(
                     *_PUSH, *remote.program("receive-pack"), lease, "--", remote.address, what, call=call
                 )
-        except GitFailed as failed:
+        except (GitFailed, errors.Parked) as failed:
             there = self.remote_head(url, branch)
             if there == oid:
                 return
@@ -300,17 +303,28 @@ class Mirror(Packs):
 
     @contextlib.contextmanager
     def _calling(self, remote: Remote, seconds: float, verb: str) -> Iterator[Call]:
-        """A call to a remote whose failure names the remote."""
-        with self._known(remote).call(self.scratch, timeout=seconds) as call:
+        """A call to a remote whose failure names the remote, and says in our words where it does not let us."""
+        known = self._known(remote)
+        with known.call(self.scratch, timeout=seconds) as call:
             try:
                 yield replace(call, config=(*call.config, *_TOLERANT))
             except GitFailed as failed:
+                self._refuse(known, verb, failed)
                 raise GitFailed(
                     f"Could not {verb} {remote.shown}: {failed}",
                     complaint=failed.complaint,
                     subject=remote.shown,
                     next_moves=("check the address, the network and your access to it: git ls-remote",),
                 ) from failed
+
+    def _refuse(self, remote: Remote, verb: str, failed: GitFailed) -> None:
+        if remote.protocol not in {"http", "https"}:
+            return
+        setting = self._setting() if self._setting is not None else ""
+        asked = git_refusals.Asked(verb, remote.shown, login=bool(remote.secret), setting=setting)
+        refused = git_refusals.refusal(failed.complaint, asked)
+        if refused is not None:
+            raise refused from failed
 
     def _known(self, remote: Remote) -> Remote:
         """The remote with what we may say there, where it is a URL and nobody wrote a login into it."""

@@ -11,7 +11,7 @@ US = "boatwright"
 
 
 class Answers:
-    """The answers that stand behind one comment or label. They are read when one is first asked about, and then known: nobody
+    """The answers that stand behind one comment or label. Read when one is first asked about, and then known: nobody
     else answers while a delivery of that repository is heard.
     """
 

@@ -104,6 +104,7 @@ class House:
         return Mirror.open(
             place or self.state, repository, source,
             login=partial(forge.git_login, repository), now=partial(forge.fetch_address, repository),
+            setting=partial(forge.login_setting, repository),
         )  # fmt: skip
 
     async def view(self, execution: str) -> ExecutionView:
