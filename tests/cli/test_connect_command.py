@@ -118,6 +118,8 @@ def test_a_forge_is_connected_step_by_step(desk: Desk) -> None:
         heard = desk.run("connect", "gitea", SAMPLE, "--url", url, "--wait", "60")
     assert heard.returncode == 0, heard.stdout + heard.stderr
     assert "was there" in heard.stdout and "has arrived: push" in heard.stdout
+    assert f"what {BOT} itself labels or writes there asks for nothing" in heard.stdout
+    assert f"what {BOT} itself labels" in desk.run("doctor", "--forge").stdout
     assert len(desk.forge.state.hooks) == 1
     secret = place.read_text().strip()
     for ran in (unsaid, unnamed, deaf, heard):

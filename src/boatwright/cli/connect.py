@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from boatwright import errors
-from boatwright.cli import common
+from boatwright.cli import common, doctor_forge
 from boatwright.config.forges import ForgeSetting
 from boatwright.intake import connecting
 from boatwright.intake.connecting import Connected
@@ -69,6 +69,7 @@ def _one(house: House, repository: Repository, public: str, wait: float) -> int:
     common.say(
         f"{made.path}: the hook for {made.url} {'is made' if made.fresh else 'was there, and is as it should be'}"
     )
+    doctor_forge.tell_whose(common.wait(house.forge.me(repository.id)))
     return _tell(repository.forge, made, public, wait)
 
 
