@@ -28,13 +28,15 @@ __version__: str
 _T = TypeVar("_T")
 
 
-def __getattr__(name: str) -> str:
-    """``__version__``, when somebody asks: to read it takes longer than to import all the rest of this module."""
-    if name == "__version__":
-        from importlib import metadata  # noqa: PLC0415 - nothing is loaded before it is asked for
+if not TYPE_CHECKING:  # else every name that is none would be a string to who checks a caller's types
 
-        return metadata.version("boatwright")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> str:
+        """``__version__``, when somebody asks: to read it takes longer than to import all the rest of this module."""
+        if name == "__version__":
+            from importlib import metadata  # noqa: PLC0415 - nothing is loaded before it is asked for
+
+            return metadata.version("boatwright")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class BottleError(Exception):

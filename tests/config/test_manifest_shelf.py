@@ -14,6 +14,7 @@ from boatwright.config.manifest import Origin, Where
 from boatwright.config.paths import StateDir
 from boatwright.config.shelf import MAX_BOTTLES, Shelf
 from boatwright.config.source import HostSource
+from boatwright.rules import unbegun
 
 FLAG = Origin("flag --bottle")
 EMPTY = "---\n---\n"
@@ -245,3 +246,21 @@ def test_what_cannot_be_read(places: Places) -> None:
     (places.host / "agents" / "imp.md").mkdir()
     with pytest.raises(errors.BadInput, match=r"agents/imp\.md is a folder, not a file"):
         places.shelf.agent("imp")
+
+
+@pytest.mark.parametrize("name", ["zzz", "secret-custome"])
+def test_a_repositorys_manifest_is_told_of_its_own_alone(places: Places, name: str) -> None:
+    """What is wrong with it stands on the issue, where strangers read: the host's names are the operator's."""
+    places.write("host", "bottles/secret-customer.md")
+    places.write("repository", "bottles/open.md")
+    asked = Origin(".boatwright/agents/dev.md", 3)
+    with pytest.raises(
+        errors.BadPolicy, match=f"line 3: there is no bottle '{name}'; the repository has: open"
+    ) as caught:
+        places.shelf.bottle(name, asked)
+    fault = unbegun.skip(caught.value)
+    assert fault is not None and "secret-customer" not in unbegun.what(fault) + unbegun.remedy(fault)
+    with pytest.raises(errors.NotFound, match="secret-customer") as typed:
+        places.shelf.bottle(name, FLAG)
+    told = unbegun.skip(typed.value)
+    assert told is not None and "secret-customer" not in unbegun.what(told) + unbegun.remedy(told)

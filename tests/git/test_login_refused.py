@@ -84,9 +84,9 @@ def refusal(act: Callable[[], object]) -> errors.Parked:
     ("stranger", "known", "login", "code", "says"),
     [
         (401, 401, LOGIN, "credential", "does not take our login, the one that 'forges.github' of settings.yml names."),
-        (401, 403, LOGIN, "forge_rights", "takes our login, the one that 'forges.github' of settings.yml names, and"),
+        (401, 403, LOGIN, "credential", "takes our login, the one that 'forges.github' of settings.yml names, and"),
         (401, 401, b"", "credential", "wants a login for it, and none is known here; or there is no such repository."),
-        (403, 403, b"", "forge_rights", "does not let us without a login (403)."),
+        (403, 403, b"", "credential", "does not let us without a login (403)."),
     ],
 )  # fmt: skip
 def test_reading_what_does_not_let_us(
@@ -122,7 +122,7 @@ def test_a_push_that_our_login_may_not_make(tmp_path: Path) -> None:
         )
         _, commit = mirror.fetch_base(None)
         refused = refusal(lambda: mirror.push(url, commit, "boatwright/x", None))
-        assert refused.code == "forge_rights" and str(refused).startswith(f"Could not push to {url}: ")
+        assert refused.code == "credential" and str(refused).startswith(f"Could not push to {url}: ")
         assert token not in str(refused)
         login[0] = LOGIN
         assert refusal(lambda: mirror.push(url, commit, "boatwright/x", None)).code == "credential"

@@ -103,6 +103,7 @@ async def test_the_label_put_on_again_is_a_request_again(port: Port) -> None:
     await port.hear()
     heard = port.house.ledger.watched.get(port.repository, number)
     assert heard is not None and heard.labels == ()
+    await port.next_second()
     await port.do(lambda act: act.label(SAMPLE, number, "agent", by="ann"))
     await port.hear()
     assert len(port.executions()) == 1

@@ -30,11 +30,11 @@ BROKEN = "schema_version: 1\ntest_comand: make test\n"
 ABOVE = "budget: 100000usd\n"
 CASES = [
     (BROKEN, SkipReason.POLICY, ".boatwright.yml line 2: unknown key 'test_comand'"),
-    (ABOVE, SkipReason.CEILING, "'budget' asks for 100000 USD; this host allows"),
+    (ABOVE, SkipReason.CEILING, "'budget' asks for 100000 USD, and that is not"),
     ("agent: nobody\n", SkipReason.POLICY, "there is no agent 'nobody'"),
     ("network: {routes: [inner]}\n", SkipReason.CEILING, ".boatwright.yml line 1: there is no route 'inner'"),
     ("budget: 0usd\n", SkipReason.POLICY, ".boatwright.yml: a budget of 0 USD admits no call at all"),
-    ("max_retries: 9\n", SkipReason.CEILING, ".boatwright.yml: 'max_retries' asks for 9; this host allows 3"),
+    ("max_retries: 9\n", SkipReason.CEILING, ".boatwright.yml: 'max_retries' asks for 9, and that is not"),
     ("agent: codex\nallowed_commands: [make]\n", SkipReason.POLICY, ".boatwright.yml lists allowed_commands"),
     ('"\\u200b\\u202e@team": 1\n', SkipReason.POLICY, "unknown key '\\u200b\\u202e@team'"),
 ]
@@ -82,10 +82,11 @@ async def test_a_label_is_told_once_and_begins_nothing(
 ) -> None:
     await thread(harbour, text)
     row = await harbour.hear("issues", labelled(), delivery="one")
-    assert skipped(row, why) and says.rsplit(maxsplit=1)[-1] in row.about, "and the operator sees why"
+    fault = " ".join(says.partition(", and that")[0].split()[-2:])
+    assert skipped(row, why) and fault in row.about, "and the operator sees why"
     (said,) = await told(harbour)
     assert said.startswith("**Not begun**: `") and says in said
-    assert said.endswith("then take the label `agent` off and put it on again.")
+    assert said.endswith("then take the label `agent` off, and a minute later put it on again.")
     assert (await harbour.send("issues", labelled(), delivery="one")).status_code == 200, "it is processed"
     assert await harbour.pump.once() == 0
     assert skipped(await harbour.hear("issues", labelled(), delivery="two"), SkipReason.ALREADY_ASKED)
@@ -104,7 +105,9 @@ async def test_so_is_a_plan_that_is_asked_for(
     await thread(harbour, text)
     said = comment("/boatwright plan", number=1)
     assert skipped(await harbour.hear("issue_comment", said), why)
-    assert skipped(await harbour.hear("issue_comment", said), why), "by a look at the list"
+    assert skipped(await harbour.hear("issue_comment", said), SkipReason.ALREADY_ASKED), (
+        "by a look at the list"
+    )
     (answer,) = await told(harbour)
     assert answer.startswith("**Not done**: `/boatwright plan`: `") and says in answer
     commit(Path(harbour.world.served.source), None)
@@ -224,7 +227,7 @@ def test_killed_before_or_after_the_comment_it_is_said_once(root: Path, at: str,
     engine = engine_for(house)
     try:
         (row,) = house.ledger.deliveries.list()
-        reason = "already_asked" if mended else "policy"
+        reason = "policy" if at == "pump.claimed" else "already_asked"
         assert (row.state, row.reason) == (DeliveryState.PROCESSED, "" if begins else reason)
         assert asyncio.run(said()) == ([] if begins else ["unbegun"])
         assert len(house.ledger.executions.list()) == int(begins)

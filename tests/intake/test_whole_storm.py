@@ -245,7 +245,8 @@ class Storm:
         assert sorted((ids[view.repository], view.issue or 0) for view in views) == [
             (path, number) for path in sorted(PATHS) for number in each
         ]
-        assert [(view.state, view.word) for view in views] == [(State.DELIVERED, Word.PROVEN)] * self.asked
+        ends = [(view.state, view.word, view.parked_code, view.reason) for view in views]
+        assert ends == [(State.DELIVERED, Word.PROVEN, None, None)] * self.asked
         for view in views:
             types = [event.type for event in ledger.events.stream(view.id)]
             assert types.count("feature.requested") == 1

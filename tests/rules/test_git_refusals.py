@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from boatwright.rules import git_refusals
+from boatwright.rules import git_refusals, parking
 from boatwright.rules.git_refusals import Asked, Kind
 
 URL = "https://git.example.org:8443/ann/sample.git"
@@ -21,6 +21,8 @@ ABLE = f"fatal: unable to access '{URL}/': "
         (f"error: unable to read askpass response from '/bin/false'\nfatal: could not read Password for '{URL}': x", Kind.NONE),
         (f"{ABLE}The requested URL returned error: 403", Kind.RIGHT),
         ("error: RPC failed; HTTP 403 curl 22 The requested URL returned error: 403", Kind.RIGHT),
+        (f"remote: You have exceeded a secondary rate limit.\n{ABLE}The requested URL returned error: 403", None),
+        (f"remote: This repository was archived so it is read-only.\n{ABLE}The requested URL returned error: 403", None),
         (f"remote: Write access not granted.\n{ABLE}The requested URL returned error: 403", Kind.RIGHT),
         (f"{ABLE}The requested URL returned error: 500", None),
         (f"{ABLE}Received HTTP code 403 from proxy after CONNECT", None),
@@ -47,12 +49,12 @@ def test_every_refusal_names_what_was_refused_by_whom_and_what_to_do(kind: Kind,
     }[kind]
     refused = git_refusals.refusal(complaint, Asked("fetch", URL, login=login, setting="forges.gitea"))
     assert refused is not None and refused.exit_code == 4
-    assert refused.code == ("forge_rights" if kind is Kind.RIGHT else "credential")
+    assert refused.code == "credential" and refused.code not in parking.PUBLIC
     said = str(refused)
     assert said.startswith(f"Could not fetch {URL}: git.example.org:8443 ") and "fatal" not in said
     assert git_refusals.DOCTOR in refused.next_moves
     whole = " ".join((said, *refused.next_moves))
     if login and kind is not Kind.NONE:
-        assert "'forges.gitea' of settings.yml" in said and "'forges.gitea' of settings.yml" in whole
+        assert "'forges.gitea' of settings.yml" in said
     if not login:
         assert f"boatwright repo add {URL}" in whole and "token" in whole

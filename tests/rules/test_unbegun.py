@@ -59,10 +59,10 @@ def test_a_file_is_the_repositorys_or_the_hosts_by_its_name(place: str, reposito
         (
             above("budget", "9 USD", "5 USD", "budget.execution"),
             SkipReason.CEILING,
-            "`.boatwright.yml: 'budget' asks for 9 USD; this host allows 5 USD`.\n\nAsk for less on the base branch",
+            "`.boatwright.yml: 'budget' asks for 9 USD, and that is not allowed on this host`.\n\nAsk for less on the base branch",
         ),
         (
-            above("network.allow", "a.example", "inner.corp", "network.allow", listed=True),
+            above("network.allow", "a.example", "inner.corp", "network.allow"),
             SkipReason.CEILING,
             "`.boatwright.yml: 'network.allow' asks for a.example, and that is not allowed on this host`",
         ),
@@ -101,9 +101,7 @@ def test_what_people_can_mend_is_said_to_them(
         errors.BadPolicy(f"{HOST}: unknown key 'a'", subject="/var/lib/boatwright/agents/mason.md"),
         errors.BadPolicy("settings.yml line 1: unknown key 'a'", subject="/var/lib/boatwright/settings.yml"),
         above("budget", "9 USD", "5 USD", "budget", where=HOST),
-        above(
-            "network.allow", "a", "b", "n", where=f".boatwright/agents/a.md line 1 and {HOST}", listed=True
-        ),
+        above("network.allow", "a", "b", "n", where=f".boatwright/agents/a.md line 1 and {HOST}"),
         above("--budget", "9 USD", "5 USD", "budget"),
         errors.BadInput("no model: no --model was given"),
     ],
@@ -122,12 +120,12 @@ CEILING = Settings.model_validate({
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("budget: 100usd", "'budget' asks for 100 USD; this host allows"),
+        ("budget: 100usd", "'budget' asks for 100 USD, and that is not"),
         ("limits: {pids: 99999999}", "'limits.pids' asks for"),
-        ("max_retries: 9", "'max_retries' asks for 9; this host allows 3"),
+        ("max_retries: 9", "'max_retries' asks for 9, and that is not"),
         ("shutdown: cutoff", "'shutdown' asks for cutoff, which is milder than this host's freeze"),
-        ("forge_calls: write", "'forge_calls' asks for write; this host allows read"),
-        ("silence: 1h", "'silence' asks for 3600 seconds; this host allows 600 seconds"),
+        ("forge_calls: write", "'forge_calls' asks for write, and that is not"),
+        ("silence: 1h", "'silence' asks for 3600 seconds, and that is not"),
         ("network_policy: allow_list\nnetwork: {allow: [a.example]}", "asks for a.example, and that is not allowed"),
         ("network: {routes: [mine]}", "line 1: there is no route 'mine' on this host"),
         ("environment: {image: mine/x@sha256:" + "0" * 64 + "}", "'environment' asks for"),
@@ -180,7 +178,7 @@ def outsides(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("order", "says"),
     [
-        (START, "take the label `agent` off and put it on again."),
+        (START, "take the label `agent` off, and a minute later put it on again."),
         (Start(7, "t", "b", "ada", assignees=("wim",)), "take the assignee off and assign them again."),
     ],
 )

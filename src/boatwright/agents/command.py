@@ -79,12 +79,8 @@ class Command(Headless):
         found = shutil.which(name, path=host.environment.get("PATH", os.defpath))
         own = self._manifest.where is Where.HOST
         if found and not own and not Path(found).resolve().is_relative_to("/usr"):
-            said = (
-                f"{place}: a repository may name programs of the system alone, and '{name}' is not one here"
-            )
             raise errors.AboveCeiling(
-                said,
-                public=said,
+                f"{place}: a repository may name programs of the system alone, and '{name}' is not one here",
                 subject=name,
                 next_moves=(f"write agents/{self._manifest.name}.md in this host's state directory",),
             )

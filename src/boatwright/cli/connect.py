@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated
 
@@ -69,8 +70,10 @@ def _one(house: House, repository: Repository, public: str, wait: float) -> int:
     common.say(
         f"{made.path}: the hook for {made.url} {'is made' if made.fresh else 'was there, and is as it should be'}"
     )
-    doctor_forge.tell_whose(common.wait(house.forge.me(repository.id)))
-    return _tell(repository.forge, made, public, wait)
+    code = _tell(repository.forge, made, public, wait)
+    with suppress(errors.BoatwrightError):  # a remark, after all is done
+        doctor_forge.tell_whose(repository.forge, common.wait(house.forge.me(repository.id)))
+    return code
 
 
 def _tell(kind: str, made: Connected, public: str, wait: float) -> int:

@@ -314,17 +314,14 @@ def narrowed(ceiling: Cap, asked: Cap) -> Cap:
     )
 
 
-def above(
-    field: str, asked: str, allowed: str, setting: str, *, where: str = "", listed: bool = False
-) -> errors.AboveCeiling:
-    """``listed``: what is allowed is a list, and what the operator wrote into it is not for everybody."""
+def above(field: str, asked: str, allowed: str, setting: str, *, where: str = "") -> errors.AboveCeiling:
+    """What the operator wrote down as allowed is not for everybody at the repository."""
     place = where or ("" if field.startswith("--") else FILE)
-    told = "and that is not allowed on this host" if listed else f"this host allows {allowed}"
     return errors.AboveCeiling(
         f"'{field}'{f' of {where}' if where else ''} asks for {asked}; this host allows {allowed}",
         subject=field,
         next_moves=(f"ask for {allowed} or less", f"or let the operator raise '{setting}' in settings.yml"),
-        public=f"{place}: '{field}' asks for {asked}{',' if listed else ';'} {told}"
+        public=f"{place}: '{field}' asks for {asked}, and that is not allowed on this host"
         if all(map(is_repositorys, place.split(" and ")))
         else "",
     )

@@ -285,7 +285,7 @@ def _refuse_hosts(allowed: tuple[str, ...], hosts: Mapping[str, str]) -> None:
         places = dict.fromkeys(hosts[host] for host in beyond if hosts[host] != POLICY)
         allows = ", ".join(allowed) or "no host"
         where = " and ".join(places)
-        raise above("network.allow", ", ".join(beyond), allows, "network.allow", where=where, listed=True)
+        raise above("network.allow", ", ".join(beyond), allows, "network.allow", where=where)
 
 
 def _in_all(lists: list[dict[str, str]]) -> dict[str, str]:

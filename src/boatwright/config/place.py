@@ -47,7 +47,7 @@ def refuse_image(settings: Settings, image: str, field: str, *, where: str = "")
     """Raise ``errors.AboveCeiling`` unless ``container.images`` of this host admits the reference."""
     if not admits(settings.container.images, image):
         allowed = ", ".join(settings.container.images) or "no image"
-        raise above(field, f"the image {image}", allowed, "container.images", where=where, listed=True)
+        raise above(field, f"the image {image}", allowed, "container.images", where=where)
 
 
 def backend(settings: Settings, policy: Policy, flags: Flags, asked: Asked, sources: dict[str, str]) -> str:
@@ -87,5 +87,5 @@ def _asked(settings: Settings, flags: Flags, asked: Asked, sources: dict[str, st
         return wish
     if wish not in allowed:
         place = "" if flags.backend is not None else asked.place("backend")
-        raise above("backend", wish, " or ".join(allowed), "backend", where=place, listed=True)
+        raise above("backend", wish, " or ".join(allowed), "backend", where=place)
     return wish

@@ -10,6 +10,7 @@ from boatwright.config import front_matter, reading, skill, strict_yaml
 from boatwright.config.manifest import NAME_RULE, Agent, Bottle, Origin, Where, is_name, refuse_name
 from boatwright.config.skill import Skill
 from boatwright.config.source import Kind, Source
+from boatwright.config.whose import is_repositorys
 
 AGENTS, BOTTLES = "agents", "bottles"
 MAX_BOTTLES = 32
@@ -92,9 +93,14 @@ class Shelf:
         """Every agent file of every place, by name; one that cannot be used says why."""
         return tuple(sorted(self._agents(), key=lambda listed: listed.name))
 
-    def names(self, folder: str) -> list[str]:
-        """The names there are, sorted."""
-        found = {item.name for source in self.sources for item in source.list(folder)}
+    def names(self, folder: str, where: Where | None = None) -> list[str]:
+        """The names there are, sorted; of one place, where that is named."""
+        found = {
+            item.name
+            for source in self.sources
+            if where is None or source.where is where
+            for item in source.list(folder)
+        }
         if folder != skill.FOLDER:
             found = {name.removesuffix(_SUFFIX) for name in found if name.endswith(_SUFFIX)}
         return sorted(name for name in found if is_name(name))
@@ -119,9 +125,12 @@ class Shelf:
         return None
 
     def _absent(self, kind: str, folder: str, name: str, asked: Origin) -> errors.BadInput:
-        known = self.names(folder)
+        # A repository's file is told of where everybody reads it, and what this host has is not for everybody.
+        theirs = is_repositorys(str(asked))
+        known = self.names(folder, Where.REPOSITORY if theirs else None)
         near = strict_yaml.nearest(name, known)
-        there = f"the nearest is '{near}'" if near else f"there are: {', '.join(known[:20]) or 'none'}"
+        has = "the repository has" if theirs else "there are"
+        there = f"the nearest is '{near}'" if near else f"{has}: {', '.join(known[:20]) or 'none'}"
         what = f"there is no {kind} '{name}'; {there}"
         file = f"{folder}/{name}/{skill.MAIN}" if folder == skill.FOLDER else _path(folder, name)
         moves = (f"write '{near}' instead" if near else f"write {self.sources[-1].shown(file)}",)

@@ -68,7 +68,6 @@ class Acting:
         )
         try:
             if answer and await Answers(self._house, served, order).is_given(answer):
-                await request.look(self._house, ask)
                 return Skip(SkipReason.ALREADY_ASKED, "this was answered before: nothing was begun")
             await request.accept(self._house, self._engine, ask, private=False, execution=execution)
         except errors.Conflict as other:

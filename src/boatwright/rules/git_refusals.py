@@ -1,6 +1,6 @@
 """What git says where a server over HTTP refuses our login, or wants one: one sentence of ours, and what to do next.
 
-Only git's own lines are read, in English as every call has it; what the server says comes behind ``remote:``.
+Git's own lines are read, in English as every call has it; what the server says, behind ``remote:``, is never told.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ _REFUSED = re.compile(
     r"^(?:fatal: Authentication failed for |(?:error|fatal): .*The requested URL returned error: 401)", re.M
 )
 _ASKED = re.compile(r"^fatal: could not read (?:Username|Password) for ", re.M)
+_THEIR_REASON = re.compile(r"^remote:.*(?:rate limit|abuse|suspended|archived|read-only)", re.M | re.I)
+"""A 403 for a reason of the server's own, which its words say: no right is missing."""
 _FORBIDDEN = re.compile(r"^(?:error|fatal): .*The requested URL returned error: 403", re.M)
 
 
@@ -44,27 +46,28 @@ def kind(complaint: str) -> Kind | None:
     """What git complains of; None where that is something else."""
     for pattern, meant in ((_REFUSED, Kind.LOGIN), (_ASKED, Kind.NONE), (_FORBIDDEN, Kind.RIGHT)):
         if pattern.search(complaint):
-            return meant
+            return None if meant is Kind.RIGHT and _THEIR_REASON.search(complaint) else meant
     return None
 
 
 def refusal(complaint: str, asked: Asked) -> errors.Parked | None:
-    """``errors.Parked`` (``credential``, ``forge_rights``) to raise in the place of git's words."""
+    """``errors.Parked`` (``credential``) to raise in the place of git's words. Not ``forge_rights``: that one's sentence is
+    for everybody at the repository, and this one names an address and a part of settings.yml.
+    """
     refused = kind(complaint)
     if refused is None:
         return None
     why, moves = _said(refused, asked) if asked.login else _unsaid(refused, asked)
-    code = "forge_rights" if refused is Kind.RIGHT else "credential"
-    return errors.Parked(
-        f"Could not {asked.verb} {asked.shown}: {why}.", code=code, subject=asked.shown, next_moves=moves
-    )
+    sentence = f"Could not {asked.verb} {asked.shown}: {why}."
+    return errors.Parked(sentence, code="credential", subject=asked.shown, next_moves=moves)
 
 
 def _said(refused: Kind, asked: Asked) -> tuple[str, tuple[str, ...]]:
     host, named = _host(asked), f"'{asked.setting or 'forges'}' of settings.yml"
     if refused is Kind.NONE:
         moved = "register the address it has now: boatwright repo add URL"
-        return f"{host} leads elsewhere for it, and our login goes to {host} alone", (moved, DOCTOR)
+        why = f"{host} leads elsewhere for it, or wants another login than the one that {named} names for it"
+        return why, (moved, DOCTOR)
     if refused is Kind.RIGHT:
         why = f"{host} takes our login, the one that {named} names, and does not let it do that (403)"
         return why, (DOCTOR, f"give the login of {named} access to it")

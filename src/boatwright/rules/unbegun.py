@@ -61,7 +61,7 @@ def again(order: Start | Command, label: str) -> str:
         return f"write {code(f'/boatwright {order.verb}')} in a new comment"
     if order.assignees:
         return "take the assignee off and assign them again"
-    return f"take the label {code(label)} off and put it on again"
+    return f"take the label {code(label)} off, and a minute later put it on again"
 
 
 def _fenced(text: str) -> str:
