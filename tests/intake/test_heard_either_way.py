@@ -127,3 +127,20 @@ async def test_what_our_own_account_does_without_a_mark_asks_for_nothing(port: P
     assert port.told(view.id) == ["request"]
     refused = [skip.detail for skip in port.skips() if skip.reason is SkipReason.FROM_OURSELVES]
     assert set(refused) == {f"{BOT} is our own account: ask from another"}
+
+
+@pytest.mark.parametrize("port", ["gitea-webhook", "github-polling", "gitlab-both"], indirect=True)
+async def test_a_login_that_is_a_persons_own_is_heard_where_our_mark_is_not(port: Port) -> None:
+    forges, kind = port.house.settings.forges, port.server.KIND
+    forges[kind] = forges[kind].model_copy(update={"shared_login": True})
+    number = await port.issue(by="ann")
+    await port.do(lambda act: act.label(SAMPLE, number, "agent", by=BOT))
+    await port.hear()
+    (view,) = port.executions()
+    ours = "/boatwright stop\n\n<!-- boatwright:refused:9 -->"
+    await port.do(lambda act: act.comment(SAMPLE, number, by=BOT, body=ours))
+    await port.hear()
+    assert port.told(view.id) == ["request"]
+    await port.do(lambda act: act.comment(SAMPLE, number, by=BOT, body="/boatwright stop"))
+    await port.hear()
+    assert port.told(view.id) == ["request", "cancel"]

@@ -72,7 +72,7 @@ def _one(house: House, repository: Repository, public: str, wait: float) -> int:
     )
     code = _tell(repository.forge, made, public, wait)
     with suppress(errors.BoatwrightError):  # a remark, after all is done
-        doctor_forge.tell_whose(repository.forge, common.wait(house.forge.me(repository.id)))
+        doctor_forge.tell_whose(house, repository.forge, common.wait(house.forge.me(repository.id)))
     return code
 
 

@@ -47,7 +47,8 @@ BaseUrl = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidato
 class ForgeSetting(Block):
     """One kind of forge. ``webhook_secret`` signs the deliveries of every repository; ``webhook_secrets`` names one
     for a repository alone, which signs no other's. ``organisation``: whose members may be asked by assigning them.
-    ``bots``: accounts nobody obeys, beside those that a forge itself calls bots.
+    ``bots``: accounts nobody obeys, beside those that a forge itself calls bots. ``shared_login``: the token is a
+    person's, who asks for work with that account, too; then our mark alone tells our words from theirs.
 
     ``token``, or ``app_id`` and ``app_key`` (GitHub's Apps; a key in PEM) say who we are there, and go to ``base_url``
     alone; without one, to the kind's public address.
@@ -62,6 +63,7 @@ class ForgeSetting(Block):
     organisation: Login | None = None
     label: Label = "agent"
     bots: tuple[Login, ...] = ()
+    shared_login: bool = False
 
     @model_validator(mode="after")
     def _one_login(self) -> Self:

@@ -314,7 +314,8 @@ class Hearing:
             return None
         organisation = case.setting.organisation
         people = await asyncio.to_thread(self._outside.people, case.delivery.forge, case.served.id)
-        me, permission = await people.me(), Permission.NONE
+        me = "" if case.setting.shared_login else await people.me()
+        permission = Permission.NONE
         if wanted.login:
             permission = await people.permission(case.served.id, wanted.login)
         members = [
