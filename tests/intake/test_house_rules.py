@@ -197,7 +197,7 @@ async def test_a_round_sees_every_execution_and_goes_on_past_one_that_is_away() 
     house: Any = SimpleNamespace(
         forge=forge,
         ledger=SimpleNamespace(executions=executions, repositories=repositories),
-        settings=SimpleNamespace(forges={}),
+        settings=settings_module.parse("{}"),
         clock=FakeClock(),
     )
     assert await commands.reconcile(house, SimpleNamespace()) == 0  # type: ignore[arg-type]

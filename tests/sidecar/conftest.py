@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from boatwright import crash
 from boatwright.config.paths import StateDir
 from boatwright.egress.upstream import open_unix
 from boatwright.ledger import Ledger
@@ -21,6 +22,22 @@ from boatwright.values.asking import Ask, AskState
 from boatwright.values.clock import SystemClock, SystemIds
 
 QUICK = Patience(wait=30.0, look=0.01)
+
+
+@contextlib.contextmanager
+def killed_at(point: str) -> Iterator[None]:
+    """What is in the block dies at that crash point, as a process does: nothing after it is done."""
+
+    class Killed(BaseException):
+        """The process is gone."""
+
+    def die(name: str) -> None:
+        if name == point:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(crash, "point", die)
+        yield
 
 
 async def post(socket: str, path: str, body: bytes, *headers: str, wire: str = "w1") -> tuple[int, str]:

@@ -17,6 +17,7 @@ from boatwright.values.calls import CallKind, ForgeCall, ForgeCalls
 from boatwright.values.clock import SystemClock
 from boatwright.values.events import ForgeCalled
 
+from .conftest import killed_at
 from .test_forge_calls import REPOSITORY, Bench, bench, comment, describe
 
 __all__ = ["bench"]
@@ -93,19 +94,10 @@ async def test_no_text_of_an_agent_is_kept(bench: Bench, file: CallFile, tmp_pat
 @pytest.mark.parametrize("point", crash.CALL_POINTS)
 @pytest.mark.parametrize("make", [comment, describe])
 async def test_killed_there_and_asked_again_it_is_written_once(
-    bench: Bench, file: CallFile, monkeypatch: pytest.MonkeyPatch, point: str, make: Any
+    bench: Bench, file: CallFile, point: str, make: Any
 ) -> None:
-    class Killed(BaseException):
-        """The process is gone."""
-
-    def die(name: str) -> None:
-        if name == point:
-            raise Killed
-
-    monkeypatch.setattr(crash, "point", die)
-    with pytest.raises(Killed):
+    with killed_at(point):
         await desk(bench, file).call(make("Which page?"))
-    monkeypatch.undo()
     assert not (await desk(bench, file).call(make("Which page?"))).failed
     body = (await bench.talk.issue(REPOSITORY, 1)).body
     assert (len(await bench.comments()), body.count("Which page?")) == ((1, 0) if make is comment else (0, 1))

@@ -31,7 +31,7 @@ from boatwright.values.event import Event
 from boatwright.values.events import EffectIntended, ForgeCalled, Payload
 from boatwright.values.people import Permission
 
-from .conftest import post
+from .conftest import killed_at, post
 
 EXECUTION, REPOSITORY = "ex-000000000001", "acme-sails"
 SECRET = "ghp_" + base64.b32encode(b"a canary, not a token!").decode()[:36].ljust(36, "Q")
@@ -190,19 +190,10 @@ async def test_calls_that_come_together_make_one_comment(bench: Bench) -> None:
 @pytest.mark.parametrize("point", crash.CALL_POINTS)
 @pytest.mark.parametrize("make", [comment, describe])
 async def test_killed_there_and_asked_again_it_is_written_once(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, point: str, make: Callable[[str], ForgeCall]
+    bench: Bench, point: str, make: Callable[[str], ForgeCall]
 ) -> None:
-    class Killed(BaseException):
-        """The process is gone."""
-
-    def die(name: str) -> None:
-        if name == point:
-            raise Killed
-
-    monkeypatch.setattr(crash, "point", die)
-    with pytest.raises(Killed):
+    with killed_at(point):
         await bench.desk().call(make("Which page?"))
-    monkeypatch.undo()
     assert not (await bench.desk().call(make("Which page?"))).failed
     body = (await bench.talk.issue(REPOSITORY, 1)).body
     assert (len(await bench.comments()), body.count("Which page?")) == ((1, 0) if make is comment else (0, 1))

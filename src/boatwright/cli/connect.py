@@ -10,7 +10,6 @@ import typer
 
 from boatwright import errors
 from boatwright.cli import common, doctor_forge
-from boatwright.config.forges import ForgeSetting
 from boatwright.intake import connecting
 from boatwright.intake.connecting import Connected
 from boatwright.rules import hooks
@@ -54,7 +53,7 @@ def connect(
 
 def _once(house: House, kind: str, found: list[Repository]) -> list[Repository]:
     """An App has one hook for all its repositories."""
-    setting = house.settings.forges.get(kind) or ForgeSetting()
+    setting = house.settings.forge(kind)
     return found[:1] if setting.app_id is not None else found
 
 

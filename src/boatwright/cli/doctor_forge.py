@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from boatwright import errors
 from boatwright.cli import common
-from boatwright.config.forges import ForgeSetting
 from boatwright.intake import forge_doctor
 from boatwright.intake.forge_doctor import Checkup
 from boatwright.rules import machines
@@ -36,7 +35,7 @@ def tell_whose(house: House, kind: str, me: str) -> None:
     """That our own account asks for nothing: with a token of their own somebody would wait for ever. Programs' accounts
     are nobody's.
     """
-    shared = (house.settings.forges.get(kind) or ForgeSetting()).shared_login
+    shared = house.settings.forge(kind).shared_login
     if me and not shared and not machines.is_machine(kind, me, ()):
         common.say(f"  what {me} itself labels or writes there asks for nothing")
         common.moves((

@@ -237,6 +237,10 @@ class Settings(Block):
         also = ("container",) if "container" in self.model_fields_set else ()
         return tuple(dict.fromkeys((self.backend, *also)))
 
+    def forge(self, kind: str) -> ForgeSetting:
+        """What is written of that kind of forge; the defaults where nothing is."""
+        return self.forges.get(kind) or ForgeSetting()
+
     @field_validator("forges")
     @classmethod
     def _are_forges(cls, value: dict[str, ForgeSetting]) -> dict[str, ForgeSetting]:

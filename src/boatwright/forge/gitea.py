@@ -30,13 +30,6 @@ _LISTED = {"open": "open", "closed": "closed", "merged": "closed", None: "all"}
 class Gitea(GiteaTalk):
     """``forge.protocol.Forge`` at a Gitea or a Forgejo."""
 
-    @property
-    def name(self) -> str:
-        return self._http.name
-
-    def push_url(self, repository: str) -> str:
-        return f"{self._base_url}/{self._path(repository)}.git"
-
     async def credential(self, repository: str) -> bytes:
         """What git is to say: the token is the password, under any name."""
         return f"username=boatwright\npassword={await self._login.token()}\n".encode()

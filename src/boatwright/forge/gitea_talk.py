@@ -18,6 +18,7 @@ from boatwright.forge import gitea_rights, gitea_theirs, marks, shapes, theirs, 
 from boatwright.forge.hooks import Hooks, RepositoryHooks
 from boatwright.forge.http import Answer, Call, ForgeHttp, Sleep
 from boatwright.forge.protocol import Check, Comment, Issue, Labelled, MissingRight, ReviewComment
+from boatwright.forge.token_account import TokenAccount
 from boatwright.forge.token_login import TokenLogin
 from boatwright.rules.hooks import WORDS
 from boatwright.values.checks import FailedCheck, TheirCheck
@@ -33,7 +34,7 @@ class GiteaHttp(ForgeHttp):
     paging: ClassVar[Mapping[str, str | int]] = {"limit": PAGE}
 
 
-class GiteaTalk:
+class GiteaTalk(TokenAccount):
     """Half of ``forge.protocol.Forge``: what is said, and by whom. ``path`` says what a repository id of ours is called
     there.
     """
@@ -63,16 +64,8 @@ class GiteaTalk:
         path = self._path(repository)
         return f"{what} of {path}" if what else path
 
-    async def me(self) -> str:
-        """Never empty: what has no author is not ours."""
-        if not self._me:
-            said = (await self._http.get("/user", about="our own account")).json()
-            self._me = read.login(said if isinstance(said, dict) else None)
-        if not self._me:
-            raise errors.ForgeUnavailable(
-                f"{self._http.name} does not say who we are", subject=self._http.name
-            )
-        return self._me
+    def _named(self, said: Any) -> str:
+        return read.login(said)
 
     # --- comments ------------------------------------------------------------------------------------------
 

@@ -32,13 +32,6 @@ _UNSURE = frozenset(
 class GitLab(GitLabTalk):
     """``forge.protocol.Forge`` at a GitLab."""
 
-    @property
-    def name(self) -> str:
-        return self._http.name
-
-    def push_url(self, repository: str) -> str:
-        return f"{self._base_url}/{self._path(repository)}.git"
-
     async def credential(self, repository: str) -> bytes:
         """What git is to say: the token is the password, under any name."""
         return f"username=oauth2\npassword={await self._login.token()}\n".encode()

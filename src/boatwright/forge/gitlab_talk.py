@@ -20,6 +20,7 @@ from boatwright.forge.gitlab_http import GitLabHttp
 from boatwright.forge.hooks import Hooks, RepositoryHooks
 from boatwright.forge.http import Call, Sleep
 from boatwright.forge.protocol import Check, Comment, Issue, Labelled, MissingRight, ReviewComment
+from boatwright.forge.token_account import TokenAccount
 from boatwright.forge.token_login import TokenLogin
 from boatwright.rules import gitlab_numbers
 from boatwright.rules.hooks import WORDS
@@ -33,7 +34,7 @@ EMOJI = {"+1": "thumbsup", "-1": "thumbsdown", "laugh": "laughing", "hooray": "t
 _DEVELOPER = 30
 
 
-class GitLabTalk:
+class GitLabTalk(TokenAccount):
     """Half of ``forge.protocol.Forge``: what is said, and by whom. ``path`` says what a repository id of ours is called
     there.
     """
@@ -68,16 +69,8 @@ class GitLabTalk:
         named = gitlab_numbers.shown(what) if isinstance(what, int) else what
         return f"{named} of {path}" if named else path
 
-    async def me(self) -> str:
-        """Never empty: what has no author is not ours."""
-        if not self._me:
-            said = (await self._http.get("/user", about="our own account")).json()
-            self._me = read.username(said if isinstance(said, dict) else None)
-        if not self._me:
-            raise errors.ForgeUnavailable(
-                f"{self._http.name} does not say who we are", subject=self._http.name
-            )
-        return self._me
+    def _named(self, said: Any) -> str:
+        return read.username(said)
 
     # --- comments ------------------------------------------------------------------------------------------
 

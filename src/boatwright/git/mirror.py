@@ -157,7 +157,7 @@ class Mirror(Packs):
         """Bring ``ref`` of the source and its history here, pin it, and return its commit id.
 
         ``errors.BadInput`` when the source is no repository, is empty or has no such ref; ``errors.Parked``
-        (``credential``, ``forge_rights``) when it does not let us; ``GitFailed`` when it cannot be reached or sends
+        (``credential``) when it does not let us; ``GitFailed`` when it cannot be reached or sends
         what git's checks refuse.
         """
         found = self.find(ref)

@@ -8,7 +8,6 @@ from contextlib import suppress
 
 from boatwright import errors
 from boatwright.config.ceiling import narrowed
-from boatwright.config.forges import ForgeSetting
 from boatwright.forge.protocol import Comment, PullRequest, ReviewComment
 from boatwright.intake import overtaken, request, their_checks, unreported
 from boatwright.rules import machines, orders, remarks
@@ -183,7 +182,7 @@ async def _said(house: House, repository: str, number: int, *, kind: str) -> lis
 
 def _people(house: House, kind: str, authors: set[str]) -> set[str]:
     """Those that are no bots: the loop guard, as deliveries have it."""
-    setting = house.settings.forges.get(kind) or ForgeSetting()
+    setting = house.settings.forge(kind)
     return {who for who in authors if not machines.is_machine(kind, who, setting.bots)}
 
 

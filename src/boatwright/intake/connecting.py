@@ -14,7 +14,6 @@ from urllib.parse import SplitResult, urlsplit
 
 from boatwright import errors
 from boatwright.config import secrets
-from boatwright.config.forges import ForgeSetting
 from boatwright.config.secrets import Secret
 from boatwright.intake import listed, register
 from boatwright.ledger.deliveries import Deliveries
@@ -89,7 +88,7 @@ def secret_of(house: House, repository: Repository, public: str = "https://HOST"
 
     ``errors.BadInput`` where settings.yml names none: a fresh one is kept in a file then, and the line to write is told.
     """
-    setting = house.settings.forges.get(repository.forge) or ForgeSetting()
+    setting = house.settings.forge(repository.forge)
     own = {path.casefold(): reference for path, reference in setting.webhook_secrets.items()}
     names = [name.casefold() for name in (repository.path, *reversed(repository.previous))]
     reference = next((own[name] for name in names if name in own), setting.webhook_secret)

@@ -110,7 +110,7 @@ class Hearing:
         return readers.read(delivery.forge, delivery.event, delivery.content_type, body)
 
     async def _happened(self, delivery: Delivery, event: Happening) -> Result:
-        setting = self._house.settings.forges.get(delivery.forge) or ForgeSetting()
+        setting = self._house.settings.forge(delivery.forge)
         terms = Terms(setting.label, frozenset(setting.bots))
         order = orders.order(event, terms)
         if isinstance(order, Note):
@@ -240,16 +240,9 @@ class Hearing:
         if isinstance(result, Done):
             await self._acknowledge(case, order, comment)
         elif result.fault is not None and not comment:  # a command is answered with the others
-            await self._tell_unbegun(case, order, result, execution)
+            answers = Answers(self._house, case.served, order)
+            await self._tell(case, order, answers, mark, unbegun.text(order, result, case.setting.label))
         return result
-
-    async def _tell_unbegun(self, case: _Case, order: Start, why: Skip, execution: str) -> None:
-        if await self._is_off(case):
-            return
-        answers = Answers(self._house, case.served, order)
-        shut = await answers.tell(unbegun.marker(execution), unbegun.text(order, why, case.setting.label))
-        if shut:
-            self._log.line("unanswered", delivery=case.delivery.id, number=order.number, about=shut)
 
     async def _acknowledge(self, case: _Case, order: Start, comment: str) -> None:
         """After the execution exists: what people see is never more than what there is."""
@@ -297,12 +290,20 @@ class Hearing:
         self, case: _Case, order: Command | Misspoken, result: Result, answers: Answers
     ) -> Result:
         """Whoever may give commands and gave one that is not followed reads so where they gave it."""
-        if isinstance(result, Skip) and refusing.is_answered(result) and not await self._is_off(case):
+        if isinstance(result, Skip) and refusing.is_answered(result):
             body = refusing.text(order, result, case.setting.label)
-            why = await answers.tell(refusing.marker(order.comment), body)
-            if why:
-                self._log.line("unanswered", delivery=case.delivery.id, number=order.number, about=why)
+            await self._tell(case, order, answers, refusing.marker(order.comment), body)
         return result
+
+    async def _tell(
+        self, case: _Case, order: Command | Misspoken | Start, answers: Answers, mark: str, body: str
+    ) -> None:
+        """An answer, while there is no switch that is off; a forge that does not let us leaves a line."""
+        if await self._is_off(case):
+            return
+        shut = await answers.tell(mark, body)
+        if shut:
+            self._log.line("unanswered", delivery=case.delivery.id, number=order.number, about=shut)
 
     async def _is_off(self, case: _Case) -> bool:
         """To stop is heard while the switch is off; nobody is answered."""

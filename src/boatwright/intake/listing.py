@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from boatwright import errors
-from boatwright.config.forges import ForgeSetting
 from boatwright.egress.log import Log
 from boatwright.forge.protocol import Comment, Forge, Issue, PullRequest
 from boatwright.intake import executions, listed, rounds, their_checks
@@ -148,7 +147,7 @@ class Look:
 
     def __init__(self, house: House, repository: Repository, sight: Sight, mark: datetime) -> None:
         self._house, self._repository, self._sight, self._mark = house, repository, sight, mark
-        self._setting = house.settings.forges.get(repository.forge) or ForgeSetting()
+        self._setting = house.settings.forge(repository.forge)
         self._new, self._after, self._since = 0, rules.Newest(mark), mark - rules.OVERLAP
         self._reading: dict[int, rules.Read] = {}
 
